@@ -1,0 +1,109 @@
+"""Artefacts on disk: folders with a `meta.json`, written whole or not at all, never overwritten by accident."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agentlab.errors import InputError
+
+META = "meta.json"
+
+
+@contextmanager
+def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder beside `path` that takes its place, fsynced, when the block ends without an error.
+
+    Raises `InputError` before anything is written when `path` exists (and not `force`) or cannot be written to.
+    """
+    require_absent(path, force=force)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        for file in temporary.rglob("*"):
+            _fsync(file)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.rename(path)
+        _fsync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_absent(path: Path, *, force: bool = False) -> None:
+    """Raises `InputError` when `path` exists and `force` is not given."""
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists already; choose another --out, or add --force to replace it")
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Writes `path` atomically: temporary name, flush, fsync, rename."""
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes `content` atomically as indented JSON."""
+    write_file(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; `InputError` when it is missing, unreadable or no object."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON, found a truncated or garbled file ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
+    """The `meta.json` of the artefact in `folder`; `InputError` unless it is of this kind and format version."""
+    meta = read_json(folder / META)
+    if meta.get("kind") != kind:
+        raise InputError(f"{folder / META}: field 'kind': expected {kind!r}, found {meta.get('kind')!r}")
+    if meta.get("format_version") != version:
+        raise InputError(
+            f"{folder / META}: field 'format_version': this agentlab reads {version}, found {meta.get('format_version')!r}"
+        )
+    return meta
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,117 @@
+"""The command line: finds the command, runs it, and turns what went wrong into one line and an exit code.
+
+Nothing heavy is imported here, so that `agentlab --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentlab.errors import AgentlabError, InputError, nearest
+
+if TYPE_CHECKING:
+    from agentlab.cli.result import Result
+
+COMMANDS = {
+    "run": "the whole pipeline: record, fit, train, evaluate, report",
+    "record": "record episodes of an environment, played at random or by a trained run",
+    "label": "add labels to a recording",
+    "fit": "fit and freeze a feature extractor on labelled recordings",
+    "train": "train a head that chooses actions from a frozen extractor's features",
+    "evaluate": "score a run on fixed seeds, with a random policy beside it",
+    "replay": "step a recording again and verify that it still happens as recorded",
+    "export": "write a run as one ONNX model from frames to actions",
+    "inspect": "say what an artefact is and where it came from",
+}
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; 0 done, 1 the thing checked does not hold, 2 bad input or usage, 130 interrupted."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
+    try:
+        with _termination_as_interrupt():
+            return _dispatch(args)
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - what was to be printed has lost its reader
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        known = _explain(error)
+        if known is None or "--debug" in args:
+            raise
+        message, code = known
+        print(f"agentlab: {' '.join(message.split())}", file=sys.stderr)
+        return code
+
+
+def _dispatch(args: list[str]) -> int:
+    if not args or args[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if args[0] == "--version":
+        from agentlab import __version__
+
+        print(f"agentlab {__version__}")
+        return 0
+    if args[0] not in COMMANDS:
+        raise InputError(f"unknown command {args[0]!r}.{nearest(args[0], COMMANDS)}")
+    command = importlib.import_module(f"agentlab.cli.{args[0]}")
+    options = command.read(args[1:])
+    result: Result = command.execute(options, args[1:])
+    result.show(as_json=options.json)
+    return result.exit_code
+
+
+def _help() -> str:
+    lines = [
+        "usage: agentlab COMMAND ...",
+        "",
+        "Trains an agent to play a game from its screen, on an ordinary computer.",
+        "",
+        *(f"  {name:<10}{summary}" for name, summary in COMMANDS.items()),
+        "",
+        "agentlab COMMAND --help explains each in a screen. Start with: agentlab run catch",
+    ]
+    return "\n".join(lines)
+
+
+def _explain(error: BaseException) -> tuple[str, int] | None:
+    """The line and exit code for an error of the user's making; `None` for any other."""
+    if isinstance(error, AgentlabError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; what was finished is kept", INTERRUPTED
+    if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
+        return f"{error.filename or 'disk'}: {error.strerror}", InputError.exit_code
+    gymnasium: Any = sys.modules.get("gymnasium")
+    if gymnasium is not None and isinstance(error, gymnasium.error.Error):
+        return str(error), InputError.exit_code
+    return None
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Makes SIGTERM end a command as Ctrl-C does: cleanly, with what was reached saved."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,75 @@
+"""`agentlab fit`: recordings to a frozen extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from agentlab.cli.options import Common, parse
+from agentlab.cli.result import Result
+from agentlab.cli.resuming import checkpoint_beside
+from agentlab.recipe import ExtractorConfig, Seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Common):
+    """Fits a feature extractor on the labelled frames of recordings and freezes it.
+
+    $ agentlab fit recordings/pong --out runs/mine/extractor
+    $ agentlab fit rec1 rec2 --out runs/mine/extractor --epochs 20
+
+    Scores per label are taken on held-out episodes. Stopped by Ctrl-C, the same command with --resume goes on.
+    """
+
+    recordings: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="REC...")]
+    """Labelled recordings."""
+    out: Path
+    """Folder of the extractor."""
+    resume: bool = False
+    """Go on where an interrupted fit stopped."""
+    force: bool = False
+    """Replace an existing extractor."""
+    seed: Seed = 0
+    """Seed of weights, split and order."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`."""
+    threads: int = 0
+    """Threads; 0 takes one per core."""
+    config: Annotated[ExtractorConfig, tyro.conf.arg(name="")] = field(default_factory=ExtractorConfig)
+
+
+def read(args: Sequence[str]) -> Options:
+    return parse(Options, args, "fit", compact=True)
+
+
+def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
+    from agentlab.extractor import fit
+    from agentlab.progress import on_stderr
+    from agentlab.recording import Recording
+
+    with checkpoint_beside(options.out, resume=options.resume, force=options.force) as checkpoint:
+        extractor = fit(
+            [Recording(path) for path in options.recordings],
+            options.config,
+            options.out,
+            seed=options.seed,
+            device=options.device,
+            threads=options.threads,
+            checkpoint=checkpoint,
+            force=options.force,
+            progress=on_stderr(),
+        )
+    labels = extractor.meta["labels"]
+    lines = [f"{name:<20}{_score(found)}" for name, found in labels.items()]
+    return Result(
+        {"extractor": str(options.out), "labels": labels}, "\n".join([f"{options.out}: on held-out episodes", *lines])
+    )
+
+
+def _score(found: dict[str, float]) -> str:
+    measure = next((name for name in ("r2", "accuracy", "f1") if name in found), None)
+    return f"{measure} {found[measure]:.3f} on {found['frames']:,} frames" if measure else "no frames"

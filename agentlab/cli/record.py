@@ -1,0 +1,80 @@
+"""`agentlab record`: episodes to disk, with labels where the environment knows them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from agentlab.cli.options import Common, parse
+from agentlab.cli.result import Result
+from agentlab.recipe import Count, RecordConfig, Scalar, Seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Common):
+    """Records episodes of an environment, losslessly, labels included; Ctrl-C keeps what was recorded.
+
+    $ agentlab record ALE/Pong-v5 --out recordings/pong --episodes 20
+    $ agentlab record ALE/Pong-v5 --out recordings/pong --append --policy runs/pong
+    $ agentlab record mymodule:Games/Mine-v0 --out mine --env-kwargs level=3
+    """
+
+    env: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV")]
+    """Gymnasium id, `module:Namespace/Name-v0` for one of your own."""
+    out: Path
+    """Folder of the recording."""
+    episodes: Count = 10
+    """Episodes to record."""
+    policy: str = "random"
+    """Who plays: `random`, or the folder of a trained run."""
+    max_steps: Count | None = None
+    """Steps after which an episode is cut."""
+    env_kwargs: Mapping[str, Scalar] = field(default_factory=dict)
+    """What the environment is made with."""
+    append: bool = False
+    """Add to an existing recording."""
+    force: bool = False
+    """Replace an existing recording."""
+    seed: Seed = 0
+    """Episode i is reset with seed + i."""
+    device: str = "auto"
+    """Where the networks of a trained run work."""
+
+
+def read(args: Sequence[str]) -> Options:
+    return parse(Options, args, "record")
+
+
+def execute(options: Options, args: Sequence[str]) -> Result:
+    from agentlab.play import record_episodes
+    from agentlab.progress import on_stderr
+
+    summary = record_episodes(
+        options.env,
+        options.env_kwargs,
+        RecordConfig(options.episodes, options.policy, options.max_steps),
+        options.out,
+        seed=options.seed,
+        device=options.device,
+        append=options.append,
+        force=options.force,
+        command=shlex.join(["agentlab", "record", *args]),
+        progress=on_stderr(),
+    )
+    values = {
+        "recording": str(summary.path),
+        "episodes": summary.episodes,
+        "steps": summary.steps,
+        "returns": summary.returns,
+        "seconds": round(summary.seconds, 3),
+        "recovered": summary.recovered,
+    }
+    mean = sum(summary.returns) / len(summary.returns)
+    return Result(
+        values, f"{summary.path}: {summary.episodes} episodes, {summary.steps:,} steps, mean return {mean:.3g}"
+    )

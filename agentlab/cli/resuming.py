@@ -1,0 +1,38 @@
+"""The checkpoint of a single stage, beside the artefact that it is becoming."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agentlab.errors import AgentlabError, InputError
+
+
+class InterruptedStageError(AgentlabError):
+    """A stage was stopped by Ctrl-C or SIGTERM; its message says how to go on."""
+
+    exit_code = 130
+
+
+@contextmanager
+def checkpoint_beside(out: Path, *, resume: bool, force: bool) -> Iterator[Path]:
+    """The folder in which a stage keeps what it reached: removed when the stage is done, kept when it is interrupted.
+
+    Raises `InputError` when one is there from an interruption and neither `resume` nor `force` is given.
+    """
+    checkpoint = out.with_name(f".{out.name}.checkpoint")
+    if checkpoint.exists() and not (resume or force):
+        raise InputError(
+            f"{checkpoint}: an interrupted one is there: add --resume to go on with it, or --force to begin anew"
+        )
+    if not resume:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+    try:
+        yield checkpoint
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedStageError(
+            "interrupted; the same command with --resume goes on from what was reached"
+        ) from interrupt
+    shutil.rmtree(checkpoint, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""Labelled frames streamed from recordings: split by episode, decoded ahead of the fit, never all in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from agentlab.recording import Episode, Recording
+
+Indices = npt.NDArray[np.int64]
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+
+BATCHES_AHEAD = 4
+
+
+class FrameDataset:
+    """The frames of some episodes with their label rows, by number.
+
+    Labels are held in memory, 4 bytes a value; frames stay on disk and are decoded when asked for.
+    """
+
+    def __init__(self, episodes: Sequence[Episode]) -> None:
+        self._episodes = episodes
+        self._ends = np.cumsum([episode.n_frames for episode in episodes])
+        self.labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def frames(self, indices: Indices) -> npt.NDArray[np.uint8]:
+        """The frames with these numbers, uint8 `(n, *frame_shape)`."""
+        of_episode = np.searchsorted(self._ends, indices, side="right")
+        starts = self._ends - [episode.n_frames for episode in self._episodes]
+        at = indices - starts[of_episode]
+        return np.stack([self._episodes[e].frame(int(t)) for e, t in zip(of_episode, at, strict=True)])
+
+    def batches(self, indices: Indices, batch_size: int) -> Iterator[Batch]:
+        """Frames and label rows of `indices` in their order, `batch_size` at a time, decoded ahead in a thread."""
+        parts = (indices[start : start + batch_size] for start in range(0, len(indices), batch_size))
+        return _ahead(self._batch, parts)
+
+    def _batch(self, indices: Indices) -> Batch:
+        return self.frames(indices), self.labels[indices]
+
+
+def _ahead(load: Callable[[Indices], Batch], parts: Iterable[Indices]) -> Iterator[Batch]:
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pending: deque[Future[Batch]] = deque()
+        for part in parts:
+            pending.append(pool.submit(load, part))
+            if len(pending) > BATCHES_AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def split(recordings: Sequence[Recording], holdout: float, seed: int) -> tuple[FrameDataset, FrameDataset]:
+    """The frames to train on and those held out: whole episodes, a share `holdout` of them drawn by `seed`.
+
+    Either side gets at least one; there must be two.
+    """
+    episodes = [episode for recording in recordings for episode in recording]
+    generator = np.random.default_rng(seed)
+    n_held_out = min(max(1, round(holdout * len(episodes))), len(episodes) - 1)
+    order = generator.permutation(len(episodes)).tolist()
+    held_out, trained = sorted(order[:n_held_out]), sorted(order[n_held_out:])
+    return FrameDataset([episodes[i] for i in trained]), FrameDataset([episodes[i] for i in held_out])

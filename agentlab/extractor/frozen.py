@@ -1,0 +1,108 @@
+"""The frozen extractor: an artefact that is loaded, used and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from agentlab import device as devices
+from agentlab import weights
+from agentlab.artefact import META, read_meta, sha256
+from agentlab.errors import InputError
+from agentlab.extractor.eye import Eye
+from agentlab.labels import LabelSchema
+
+KIND = "extractor"
+FORMAT_VERSION = 1
+WEIGHTS = "weights.safetensors"
+BATCH_SIZE = 256
+
+
+class FrozenExtractor(nn.Module):
+    """Turns frames into feature vectors and predicts their labels; its weights never change.
+
+    It is always in evaluation mode and holds no parameter that asks for a gradient: `train()` does nothing.
+    """
+
+    def __init__(self, eye: Eye, folder: Path, meta: dict[str, Any], device: torch.device) -> None:
+        """`load` is how to make one."""
+        super().__init__()
+        self.eye = eye.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+        self.label_schema = eye.predictors.schema
+        self.folder = folder
+        self.meta = meta
+        self.fingerprint = sha256(folder / WEIGHTS)
+        self.device = device
+        self.frame_shape: tuple[int, ...] = tuple(meta["architecture"]["frame_shape"])
+        self.n_features: int = meta["architecture"]["n_features"]
+        self.n_percepts = self.n_features + eye.predictors.n_outputs
+        self.training = False
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "auto") -> FrozenExtractor:
+        """The extractor in `folder`; `InputError` when it is none, of another version, truncated or garbled."""
+        folder = Path(folder)
+        meta = read_meta(folder, KIND, FORMAT_VERSION)
+        schema = LabelSchema.from_dict(meta.get("label_schema", {}), f"{folder / META}: field 'label_schema'")
+        try:
+            eye = Eye(meta["architecture"], schema)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(
+                f"{folder / META}: field 'architecture': not one of this agentlab's networks ({error})"
+            ) from error
+        weights.load_into(eye, folder / WEIGHTS)
+        picked = devices.pick(device)
+        eye.network.use_bfloat16(devices.bfloat16_is_fast(picked))
+        return cls(eye, folder, meta, picked)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Percepts float32 `(n, n_percepts)` of uint8 frames `(n, *frame_shape)`: see `percepts`."""
+        percepts: Tensor = self.eye.percepts(frames)
+        return percepts
+
+    def train(self, mode: bool = True) -> FrozenExtractor:  # noqa: ARG002
+        """Stays in evaluation mode."""
+        return self
+
+    def features(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """The features `(n, n_features)` of uint8 frames `(n, *frame_shape)`, mean 0 and spread 1 when fitted."""
+        return self._in_batches(frames, self.eye.network)
+
+    def percepts(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """What a head sees of each frame, `(n, n_percepts)`: its features and the labels predicted from them."""
+        return self._in_batches(frames, self.eye.percepts)
+
+    def predict_labels(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Predicted label rows `(n, n_labels)` in the encoding of `LabelSchema`, NaN where a label seems absent."""
+        return self._in_batches(frames, lambda part: self.eye.label_rows(self.eye.network(part)))
+
+    @torch.inference_mode()
+    def labels_of(self, percepts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The label rows that `predict_labels` gives, from percepts `(n, n_percepts)` instead of frames."""
+        features = torch.from_numpy(percepts[:, : self.n_features].astype(np.float32)).to(self.device)
+        rows: npt.NDArray[np.float32] = self.eye.label_rows(features).cpu().numpy()
+        return rows
+
+    def require_frames(self, shape: tuple[int, ...], where: str) -> None:
+        """Raises `InputError` unless frames of `shape` are those this extractor was fitted on."""
+        if tuple(shape) != self.frame_shape:
+            raise InputError(
+                f"{where}: expected frames of shape {self.frame_shape}, those of the extractor, found {tuple(shape)}; "
+                "fit an extractor on recordings of this environment"
+            )
+
+    @torch.inference_mode()
+    def _in_batches(
+        self, frames: npt.NDArray[np.uint8], compute: Callable[[Tensor], Tensor]
+    ) -> npt.NDArray[np.float32]:
+        self.require_frames(frames.shape[1:], "frames")
+        tensor = torch.from_numpy(np.ascontiguousarray(frames))
+        parts = [compute(part.to(self.device)).cpu() for part in torch.split(tensor, BATCH_SIZE)]
+        result: npt.NDArray[np.float32] = torch.cat(parts).numpy()
+        return result

@@ -1,0 +1,119 @@
+"""The network: a frame in, a feature vector out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+COARSEST = 12
+"""The flattened view halves its map until the shorter side is at most this many cells."""
+
+
+class ExtractorNetwork(nn.Module):
+    """A small convolutional network with two views of the frame: where things are, and what the whole looks like.
+
+    Convolutions bring the frame to a quarter of its size. From there `Keypoints` reads off positions, which generalise
+    over the whole frame, and a flattened coarser map reads what is tied to a place, such as a score. Every layer is a
+    component of the layer, GELU and dropout (CN115495998A).
+
+    Takes uint8 frames `(n, height, width)` or `(n, height, width, channels)`; gives float32 `(n, n_features)`.
+    """
+
+    def __init__(
+        self, frame_shape: Sequence[int], n_features: int, channels: int, keypoints: int, dropout: Sequence[float]
+    ) -> None:
+        """`dropout`: the probabilities of the five components, see `dropout_probabilities`."""
+        super().__init__()
+        height, width, depth = (*frame_shape, 1)[:3]
+        self._bfloat16 = False
+        self.register_buffer("pixel_mean", torch.zeros(1, depth, height, width))
+        self.register_buffer("pixel_scale", torch.ones(1))
+        self.pixel_mean: Tensor
+        self.pixel_scale: Tensor
+        self.trunk = nn.Sequential(
+            _component(nn.Conv2d(depth, channels, 5, stride=2, padding=2), dropout[0]),
+            _component(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), dropout[1]),
+            _component(nn.Conv2d(2 * channels, 2 * channels, 3, padding=1), dropout[2]),
+        )
+        rows, columns = _halved(_halved((height, width)))
+        self.keypoints = Keypoints(2 * channels, keypoints, rows, columns)
+        n_halvings = max(1, math.ceil(math.log2(min(rows, columns) / COARSEST)))
+        self.coarse = nn.Sequential()
+        for _ in range(n_halvings):
+            self.coarse.append(_component(nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1), 0.0))
+            rows, columns = _halved((rows, columns))
+        self.coarse.append(nn.Flatten())
+        self.coarse.append(_component(nn.Linear(2 * channels * rows * columns, 128), dropout[3]))
+        self.join = nn.Sequential(
+            _component(nn.Linear(128 + 3 * keypoints, 256), dropout[4]), nn.Linear(256, n_features)
+        )
+
+    def use_bfloat16(self, enabled: bool) -> None:
+        """Lets convolutions and the coarse view compute in bfloat16; weights, positions and features stay float32."""
+        self._bfloat16 = enabled
+
+    def forward(self, frames: Tensor) -> Tensor:
+        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
+            pixels = _channels_first(frames).float().contiguous(memory_format=torch.channels_last)
+            seen = self.trunk((pixels - self.pixel_mean) * self.pixel_scale)
+            views = torch.cat([self.coarse(seen).float(), self.keypoints(seen)], dim=1)
+        features: Tensor = self.join(views)
+        return features
+
+    @torch.no_grad()
+    def rescale_features(self, mean: Tensor, scale: Tensor) -> None:
+        """Makes the features `(features - mean) / scale`, by changing the last layer."""
+        last = self.join[-1]
+        assert isinstance(last, nn.Linear)
+        last.bias.copy_((last.bias - mean) / scale)
+        last.weight.div_(scale[:, None])
+
+    def normalise(self, frames: Tensor) -> None:
+        """Takes the mean image and the overall spread of `frames` as the scale of pixels."""
+        pixels = _channels_first(frames).float()
+        self.pixel_mean.copy_(pixels.mean(dim=0, keepdim=True))
+        self.pixel_scale.fill_(1.0 / max(float((pixels - self.pixel_mean).std()), 1.0))
+
+
+class Keypoints(nn.Module):
+    """Where each of `n` learned patterns is: its expected column and row in [-1, 1] and how strongly it is there.
+
+    A softmax over the map's cells (the spatial soft-argmax of Finn et al. 2016, arXiv 1509.06113). Takes
+    `(n, channels, rows, columns)`, gives float32 `(n, 3 * n_keypoints)`.
+    """
+
+    def __init__(self, channels: int, n: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.patterns = nn.Conv2d(channels, n, 1)
+        row, column = torch.meshgrid(torch.linspace(-1, 1, rows), torch.linspace(-1, 1, columns), indexing="ij")
+        self.register_buffer("cells", torch.stack([column.flatten(), row.flatten()], dim=1), persistent=False)
+        self.cells: Tensor
+
+    def forward(self, maps: Tensor) -> Tensor:
+        logits = self.patterns(maps).flatten(2).float()
+        positions = logits.softmax(dim=-1) @ self.cells
+        strengths = logits.logsumexp(dim=-1) - math.log(logits.shape[-1])
+        return torch.cat([positions.flatten(1), strengths], dim=1)
+
+
+def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:
+    """The dropout probability of each of `n` components: `highest * e**p`, `p = ln U` at most 0 (CN115495998A)."""
+    p = torch.rand(n, generator=generator).log()
+    return [float(value) for value in highest * p.exp()]
+
+
+def _component(layer: nn.Module, dropout: float) -> nn.Sequential:
+    """A layer, GELU and dropout; convolutions drop whole channels (Tompson et al. 2015, arXiv 1411.4280)."""
+    drop = nn.Dropout2d(dropout) if isinstance(layer, nn.Conv2d) else nn.Dropout(dropout)
+    return nn.Sequential(layer, nn.GELU(), drop)
+
+
+def _channels_first(frames: Tensor) -> Tensor:
+    return frames.unsqueeze(1) if frames.dim() == 3 else frames.permute(0, 3, 1, 2)
+
+
+def _halved(size: tuple[int, int]) -> tuple[int, int]:
+    return (size[0] + 1) // 2, (size[1] + 1) // 2

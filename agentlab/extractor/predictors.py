@@ -1,0 +1,150 @@
+"""Label predictors: from a feature vector to each label's value, and the loss and scores of their predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from agentlab.labels import ABSENT, Category, Flag, LabelSchema, Number
+
+SHARPNESS = 0.05
+"""Errors above this many standard deviations of a number count linearly, those below quadratically."""
+
+
+class LabelPredictors(nn.Module):
+    """One linear predictor per label and one of its presence: numbers by value, flags and presence by logit, categories
+    by one logit a class.
+
+    Features `(n, n_features)` in, outputs `(n, n_outputs)`; one matrix holds all predictors. Label rows are those of
+    `LabelSchema`, NaN where absent.
+    """
+
+    def __init__(self, schema: LabelSchema, n_features: int) -> None:
+        super().__init__()
+        self.schema = schema
+        widths = [len(label.classes) if isinstance(label, Category) else 1 for label in schema.values()]
+        ends: list[int] = np.cumsum(widths).tolist()
+        self._columns = [slice(end - width, end) for width, end in zip(widths, ends, strict=True)]
+        self._presence = slice(ends[-1], ends[-1] + len(schema))
+        self.linear = nn.Linear(n_features, self._presence.stop)
+        self.register_buffer("mean", torch.zeros(len(schema)))
+        self.register_buffer("scale", torch.ones(len(schema)))
+        self.mean: Tensor
+        self.scale: Tensor
+
+    def standardise(self, rows: npt.NDArray[np.float32]) -> None:
+        """Takes the mean and standard deviation of each number label from the label rows of the training frames."""
+        for column, label in enumerate(self.schema.values()):
+            values = rows[:, column][~np.isnan(rows[:, column])]
+            if isinstance(label, Number) and len(values):
+                self.mean[column] = float(values.mean())
+                self.scale[column] = max(float(values.std()), 1e-3 * (label.high - label.low))
+
+    @torch.no_grad()
+    def rescale_inputs(self, mean: Tensor, scale: Tensor) -> None:
+        """Makes the predictions from `features` those from `(features - mean) / scale`."""
+        self.linear.bias.add_(self.linear.weight @ mean)
+        self.linear.weight.mul_(scale)
+
+    def forward(self, features: Tensor) -> Tensor:
+        outputs: Tensor = self.linear(features)
+        return outputs
+
+    def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """The mean over labels of each one's loss on the frames where it has a value, plus that of its presence."""
+        present = ~rows.isnan()
+        known = rows.nan_to_num()
+        losses = [F.binary_cross_entropy_with_logits(outputs[:, self._presence], present.float())]
+        for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
+            wanted, mask = known[:, index], present[:, index].float()
+            each = self._losses(label, index, outputs[:, columns], wanted)
+            losses.append((each * mask).sum() / mask.sum().clamp(min=1.0))
+        return torch.stack(losses).mean()
+
+    def _losses(self, label: Any, index: int, outputs: Tensor, wanted: Tensor) -> Tensor:
+        match label:
+            case Number():
+                standard = (wanted - self.mean[index]) / self.scale[index]
+                return F.smooth_l1_loss(outputs[:, 0], standard, reduction="none", beta=SHARPNESS)
+            case Flag():
+                return F.binary_cross_entropy_with_logits(outputs[:, 0], wanted, reduction="none")
+            case _:
+                return F.cross_entropy(outputs, wanted.long(), reduction="none")
+
+    @property
+    def n_outputs(self) -> int:
+        return self.linear.out_features
+
+    def signals(self, outputs: Tensor) -> Tensor:
+        """The predictions on one scale, for a head to see `(n, n_outputs)`: numbers standardised and 0 where absent,
+        flags and presence from -1 to 1, categories as probabilities."""
+        presence = outputs[:, self._presence]
+        columns = []
+        for index, (label, span) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
+            match label:
+                case Number():
+                    columns.append(outputs[:, span] * (presence[:, index : index + 1] > 0))
+                case Flag():
+                    columns.append((outputs[:, span] / 2).tanh())
+                case _:
+                    columns.append(outputs[:, span].softmax(dim=1))
+        return torch.cat([*columns, (presence / 2).tanh()], dim=1)
+
+    def rows(self, outputs: Tensor) -> Tensor:
+        """The predicted label rows: numbers within their bounds, NaN where a label is predicted to be absent."""
+        columns = []
+        for index, (label, span) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
+            match label:
+                case Number():
+                    value = outputs[:, span.start] * self.scale[index] + self.mean[index]
+                    columns.append(value.clamp(label.low, label.high))
+                case Flag():
+                    columns.append((outputs[:, span.start] > 0).float())
+                case _:
+                    columns.append(outputs[:, span].argmax(dim=1).float())
+        rows = torch.stack(columns, dim=1)
+        return rows.masked_fill(outputs[:, self._presence] <= 0, ABSENT)
+
+
+def scores(
+    schema: LabelSchema, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]
+) -> dict[str, dict[str, Any]]:
+    """Per label its kind, its score and the number of frames it was taken on: those where the label has a value.
+
+    R² for numbers, accuracy for categories, F1 for flags; a value predicted to be absent counts as the mean of the
+    true ones or as wrong. A score is None where the frames cannot tell: a number that never changes, a flag that is
+    never true nor predicted so, a label without values.
+    """
+    return {
+        name: {"kind": label.to_dict()["kind"], **_score(label, true[:, column], predicted[:, column])}
+        for column, (name, label) in enumerate(schema.items())
+    }
+
+
+def _score(label: Any, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]) -> dict[str, Any]:
+    present = ~np.isnan(true)
+    wanted, found = true[present].astype(np.float64), predicted[present].astype(np.float64)
+    match label:
+        case Number():
+            return {"r2": _r2(wanted, found), "frames": len(wanted)}
+        case Flag():
+            return {"f1": _f1(wanted == 1, found == 1), "frames": len(wanted)}
+        case _:
+            return {"accuracy": float((wanted == found).mean()) if len(wanted) else None, "frames": len(wanted)}
+
+
+def _r2(wanted: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float | None:
+    if not len(wanted) or np.ptp(wanted) == 0:
+        return None
+    errors = wanted - np.where(np.isnan(found), wanted.mean(), found)
+    return float(1 - (errors**2).sum() / ((wanted - wanted.mean()) ** 2).sum())
+
+
+def _f1(wanted: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> float | None:
+    positives = int(wanted.sum() + found.sum())
+    return float(2 * (wanted & found).sum() / positives) if positives else None

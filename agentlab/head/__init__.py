@@ -1,0 +1,22 @@
+"""Stage 4: the features environment, the reward-difference loss and the two heads trained by it (CN110837858B)."""
+
+from agentlab.head.agent import Agent
+from agentlab.head.dqn import RewardDifferenceDQN
+from agentlab.head.features_env import FrozenFeatures, FrozenFeaturesWrapper
+from agentlab.head.ppo import RewardDifferencePPO
+from agentlab.head.reward import RewardFunction, State, Target, environment_reward, sign_of_reward
+from agentlab.head.training import train
+
+__all__ = [
+    "Agent",
+    "FrozenFeatures",
+    "FrozenFeaturesWrapper",
+    "RewardDifferenceDQN",
+    "RewardDifferencePPO",
+    "RewardFunction",
+    "State",
+    "Target",
+    "environment_reward",
+    "sign_of_reward",
+    "train",
+]

@@ -1,0 +1,50 @@
+"""What an interrupted training keeps, so that it goes on as if nothing had happened but a new episode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor
+
+from agentlab import weights
+from agentlab.artefact import read_json, write_json
+from agentlab.head.dqn import RewardDifferenceDQN
+
+TENSORS = "head.safetensors"
+COUNTERS = "head.json"
+
+
+def keep(model: BaseAlgorithm, folder: Path | None) -> None:
+    """Keeps weights, optimiser, counters and replay memory in `folder`."""
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        **weights.prefixed("policy", model.policy.state_dict()),
+        **weights.prefixed("optimizer", weights.optimizer_state(model.policy.optimizer)),
+    }
+    counters: dict[str, Any] = {"num_timesteps": model.num_timesteps, "n_updates": model._n_updates}
+    if isinstance(model, RewardDifferenceDQN):
+        model.replay_buffer.cut(np.asarray(model._last_obs))
+        tensors |= weights.prefixed("memory", model.replay_buffer.state())
+        counters["exploration"] = model._exploration.bit_generator.state
+    weights.save(folder / TENSORS, tensors)
+    write_json(folder / COUNTERS, counters)
+
+
+def restore(model: BaseAlgorithm, folder: Path | None) -> None:
+    """Brings back into `model` what `folder` keeps, if anything."""
+    if folder is None or not (folder / COUNTERS).exists():
+        return
+    path = folder / TENSORS
+    tensors: dict[str, Tensor] = weights.load(path)
+    counters = read_json(folder / COUNTERS)
+    weights.fill(model.policy, weights.under("policy", tensors), path)
+    weights.restore_optimizer(model.policy.optimizer, weights.under("optimizer", tensors))
+    model.num_timesteps, model._n_updates = counters["num_timesteps"], counters["n_updates"]
+    if isinstance(model, RewardDifferenceDQN):
+        model.replay_buffer.restore(weights.under("memory", tensors))
+        model._exploration.bit_generator.state = counters["exploration"]

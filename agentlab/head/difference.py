@@ -1,0 +1,118 @@
+"""The reward difference as what an environment pays, and the learning of it by an SB3 algorithm (CN110837858B)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from agentlab.errors import InputError, nearest
+from agentlab.head.reward import Labels, RewardFunction, State, Target, Values, constant_target
+from agentlab.labels import LabelSchema
+
+
+class LearnsDifference(BaseAlgorithm):
+    """What both heads share: their environment pays minus the reward difference while they collect steps."""
+
+    target: Target
+    reward_function: RewardFunction
+    gamma: float
+    _difference_env: RewardDifference | None = None
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
+        self._difference_env = None
+        return super()._setup_learn(*args, **kwargs)
+
+    def _paying_difference(self, env: VecEnv) -> RewardDifference:
+        if self._difference_env is None:
+            self._difference_env = RewardDifference(env, self._last_obs, self.gamma, self.reward_function, self.target)
+        return self._difference_env
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_difference_env"]
+
+
+class RewardDifference(VecEnvWrapper):
+    """A `VecEnv` whose reward is minus the difference of the target's reward value and the state's: R - R*.
+
+    At a true terminal the difference still to come there, `R*/(1 - gamma)`, is subtracted too, discounted by one step:
+    else dying would be cheap. Truncations subtract nothing, the learner bootstraps. The returns in `infos` stay the
+    environments' own.
+    """
+
+    def __init__(
+        self, venv: VecEnv, observations: Any, gamma: float, reward_function: RewardFunction, target: Target
+    ) -> None:
+        """`observations` are those of the last reset or step, where the next step begins."""
+        super().__init__(venv)
+        self._reward_function = reward_function
+        self._target = constant_target(target, reward_function)
+        self._still_to_come = gamma / (1 - gamma)
+        self._before: Labels = _LabelsOf(venv, observations, venv.reset_infos)
+
+    def reset(self) -> Any:
+        observations = self.venv.reset()
+        self._before = _LabelsOf(self.venv, observations, self.venv.reset_infos)
+        return observations
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        ended = np.flatnonzero(dones)
+        state = State(rewards, self._labels_reached(observations, ended, infos), self._before)
+        targets = np.broadcast_to(self._target(state) if callable(self._target) else self._target, rewards.shape)
+        differences = (targets - self._reward_function(state)).astype(np.float32)
+        for env in ended:
+            if not infos[env].get("TimeLimit.truncated", False):
+                differences[env] += self._still_to_come * targets[env]
+        self._before = self._labels_begun(observations, ended, infos) if len(ended) else state.labels
+        return observations, -differences, dones, infos
+
+    def _labels_reached(self, observations: Any, ended: Any, infos: list[dict[str, Any]]) -> Labels:
+        """Of the states that the step led to: at an episode's end, the last one."""
+        if len(ended):
+            observations = observations.copy()
+            observations[ended] = [infos[env]["terminal_observation"] for env in ended]
+        return _LabelsOf(self.venv, observations, infos)
+
+    def _labels_begun(self, observations: Any, ended: Any, infos: list[dict[str, Any]]) -> Labels:
+        """Of the states that the next step begins at: after an episode's end, the next one's first."""
+        infos = [self.venv.reset_infos[env] if env in ended else info for env, info in enumerate(infos)]
+        return _LabelsOf(self.venv, observations, infos)
+
+
+class _LabelsOf(Labels):
+    """The labels of the states of all environments, worked out when a reward function asks for them."""
+
+    def __init__(self, venv: VecEnv, observations: Any, infos: Sequence[Mapping[str, Any]]) -> None:
+        self._venv, self._observations, self._infos = venv, observations, infos
+
+    @cached_property
+    def _values(self) -> Labels:
+        if all("labels" in info for info in self._infos):
+            schema = LabelSchema.from_dict(self._venv.get_attr("label_schema", [0])[0], "environment")
+            rows = np.stack([schema.encode(info["labels"], "environment") for info in self._infos])
+            return dict(zip(schema, rows.T, strict=True))
+        predict = getattr(self._venv, "predict_labels", None)
+        if predict is None:
+            raise InputError(
+                "reward function: asks for labels, which neither the environment gives in info['labels'] nor an "
+                "extractor predicts; wrap the environment in FrozenFeatures"
+            )
+        predicted: Labels = predict(self._observations)
+        return predicted
+
+    def __getitem__(self, name: str) -> Values:
+        if name not in self._values:
+            raise InputError(f"reward function: no label {name!r}.{nearest(name, self._values)}")
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)

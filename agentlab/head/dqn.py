@@ -1,0 +1,219 @@
+"""`RewardDifferenceDQN`: learns the discounted difference still to come, and acts by the smallest."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium import spaces
+from stable_baselines3 import DQN
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import ActionNoise
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import MaybeCallback, ReplayBufferSamples, RolloutReturn
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from agentlab.head.difference import LearnsDifference
+from agentlab.head.memory import FeatureReplayBuffer
+from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
+from agentlab.head.spaces import StackedFeatures
+
+MOTION_SCALE = 4.0
+"""Features change little from frame to frame; their changes are enlarged so that the network heeds them."""
+
+
+class DifferenceNetwork(QNetwork):
+    """The difference still to come D(s, a) for each action: an offset plus what a dueling network adds to it.
+
+    Of stacked features it sees the newest and its change from each of the others. The offset holds the
+    `R*/(1 - gamma)` common to all states, so that learning begins there; it is a buffer, not learned. Hidden layers
+    are linear, layer normalisation and ReLU (dueling: arXiv 1511.06581).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        space = self.observation_space
+        self._stack = space.stack if isinstance(space, StackedFeatures) else 1
+        widths = [self.features_dim, *self.net_arch]
+        self.q_net = nn.Sequential(
+            *(
+                nn.Sequential(nn.Linear(width_in, width_out), nn.LayerNorm(width_out), nn.ReLU())
+                for width_in, width_out in zip(widths, self.net_arch, strict=False)
+            )
+        )
+        self.state_value = nn.Linear(widths[-1], 1)
+        self.advantage = nn.Linear(widths[-1], int(self.action_space.n))
+        self.register_buffer("offset", torch.zeros(()))
+        self.offset: Tensor
+
+    def forward(self, obs: Tensor) -> Tensor:  # type: ignore[override]
+        return self.offset + self.beyond_offset(obs)
+
+    def beyond_offset(self, obs: Tensor) -> Tensor:
+        """D minus the offset, float32 `(n, n_actions)`: what the order of actions depends on."""
+        hidden = self.q_net(self._with_motion(self.extract_features(obs, self.features_extractor)))
+        advantage = self.advantage(hidden)
+        difference: Tensor = self.state_value(hidden) + advantage - advantage.mean(dim=1, keepdim=True)
+        return difference
+
+    def _with_motion(self, states: Tensor) -> Tensor:
+        if self._stack == 1:
+            return states
+        frames = states.reshape(len(states), self._stack, -1)
+        newest = frames[:, -1:]
+        return torch.cat([newest, MOTION_SCALE * (newest - frames[:, :-1])], dim=1).flatten(1)
+
+    def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002
+        return self.beyond_offset(observation).argmin(dim=1)
+
+
+class DifferencePolicy(DQNPolicy):
+    """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference."""
+
+    def make_q_net(self) -> QNetwork:
+        arguments = self._update_features_extractor(self.net_args, features_extractor=None)
+        return DifferenceNetwork(**arguments).to(self.device)
+
+
+class RewardDifferenceDQN(LearnsDifference, DQN):
+    """DQN on the reward difference, for discrete actions (CN110837858B; DQN: Mnih et al. 2015).
+
+    Learns `D(s, a) <- (R* - R) + gamma * min_a' D(s', a')` over n steps, double (arXiv 1509.06461) and dueling, with a
+    slowly following target network and exploration drawn per environment. For a constant `target` R* it equals
+    Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same `reward_function`, or
+    a callable of each state. Other arguments are SB3's, with defaults for features instead of images; the slow copy
+    takes over the share `tau` of the network after each update.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
+    action_space: spaces.Discrete
+    q_net: DifferenceNetwork
+    q_net_target: DifferenceNetwork
+    replay_buffer: FeatureReplayBuffer
+
+    def __init__(
+        self,
+        policy: str | type[DQNPolicy],
+        env: Any,
+        *,
+        target: Target = 1.0,
+        reward_function: RewardFunction = environment_reward,
+        learning_rate: Any = 5e-4,
+        learning_starts: int = 2_000,
+        batch_size: int = 128,
+        gamma: float = 0.99,
+        n_steps: int = 10,
+        train_freq: int = 1,
+        gradient_steps: int = 8,
+        tau: float = 0.005,
+        exploration_final_eps: float = 0.02,
+        policy_kwargs: dict[str, Any] | None = None,
+        **sb3: Any,
+    ) -> None:
+        self.target, self.reward_function = target, reward_function
+        super().__init__(
+            policy,
+            env,
+            learning_rate=learning_rate,
+            learning_starts=learning_starts,
+            batch_size=batch_size,
+            gamma=gamma,
+            train_freq=train_freq,
+            gradient_steps=gradient_steps,
+            tau=tau,
+            exploration_final_eps=exploration_final_eps,
+            policy_kwargs={"net_arch": [256, 256]} | (policy_kwargs or {}),
+            replay_buffer_class=FeatureReplayBuffer,
+            replay_buffer_kwargs={"n_steps": n_steps, "gamma": gamma},
+            **sb3,
+        )
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        offset = expected_difference(self.target, self.reward_function, self.gamma)
+        for network in (self.q_net, self.q_net_target):
+            network.offset.fill_(offset)
+        self._exploration = np.random.default_rng(self.seed)
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[npt.NDArray[Any], ...] | None = None,
+        episode_start: npt.NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
+        """The actions of smallest difference; unless `deterministic`, each is random with the exploration rate."""
+        actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
+        if not deterministic:
+            at_random = self._exploration.random(np.shape(actions)) < self.exploration_rate
+            actions = np.where(at_random, self._random_actions(np.shape(actions)), actions)
+        return actions, state
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[int, BaseCallback]:
+        if reset_num_timesteps and self._last_obs is not None:
+            self.replay_buffer.cut(np.asarray(self._last_obs))
+        ready: tuple[int, BaseCallback] = super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, *args, **kwargs
+        )
+        return ready
+
+    def collect_rollouts(self, env: VecEnv, callback: BaseCallback, *args: Any, **kwargs: Any) -> RolloutReturn:
+        return super().collect_rollouts(self._paying_difference(env), callback, *args, **kwargs)
+
+    def train(self, gradient_steps: int, batch_size: int = 128) -> None:
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        losses = []
+        for _ in range(gradient_steps):
+            loss = self.loss(self.replay_buffer.sample(batch_size))
+            self.policy.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)
+            self.policy.optimizer.step()
+            self._follow()
+            losses.append(loss.detach())
+        self._n_updates += gradient_steps
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/loss", float(torch.stack(losses).mean()))
+
+    def loss(self, batch: ReplayBufferSamples) -> Tensor:
+        """The reward-difference loss: how far D is from the differences met, and then the smallest still to come."""
+        assert batch.discounts is not None
+        with torch.no_grad():
+            best = self.q_net.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
+            still_to_come = self.q_net_target(batch.next_observations).gather(1, best)
+            wanted = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
+        found = self.q_net(batch.observations).gather(1, batch.actions.long())
+        return F.smooth_l1_loss(found, wanted)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the slow copy of the network a little towards it."""
+        torch._foreach_lerp_(list(self.q_net_target.parameters()), list(self.q_net.parameters()), self.tau)
+
+    def _on_step(self) -> None:
+        self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
+        self.logger.record("rollout/exploration_rate", self.exploration_rate)
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        if self.num_timesteps < learning_starts:
+            actions = self._random_actions((n_envs,))
+            return actions, actions
+        return super()._sample_action(learning_starts, action_noise, n_envs)
+
+    def _random_actions(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        return self._exploration.integers(int(self.action_space.n), size=shape)

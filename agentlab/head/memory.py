@@ -1,0 +1,151 @@
+"""Replay memory of features: each frame's features are kept once, however many states share the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import BaseBuffer, ReplayBuffer
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor
+
+from agentlab.head.spaces import StackedFeatures
+
+Array = npt.NDArray[Any]
+
+ROWS = ("observations", "actions", "rewards", "ends", "terminals", "ages")
+
+
+class FeatureReplayBuffer(ReplayBuffer):
+    """SB3's replay buffer for stacked features, with n-step returns.
+
+    A row holds the newest frame's features, the action, the reward and how the step ended; the states before and after
+    are put together when sampled, so a transition takes one feature vector instead of two stacks of them. States of
+    other spaces are kept whole. An episode's last state is kept beside the rows, and only where the episode was cut
+    off, since after a true end no state's value counts.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        handle_timeout_termination: bool = True,
+        n_steps: int = 1,
+        gamma: float = 0.99,
+    ) -> None:
+        """Takes SB3's arguments; memory use is always optimised and truncation always told from termination."""
+        del optimize_memory_usage, handle_timeout_termination
+        BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs=n_envs)
+        self.stack = observation_space.stack if isinstance(observation_space, StackedFeatures) else 1
+        self.n_steps, self.gamma = n_steps, gamma
+        self.buffer_size = max(buffer_size // n_envs, self.stack + n_steps)
+        size, dtype = (self.buffer_size, n_envs), self._maybe_cast_dtype
+        row_shape = (self.obs_shape[0] // self.stack, *self.obs_shape[1:])
+        self.observations = np.zeros((*size, *row_shape), observation_space.dtype)
+        self.actions = np.zeros((*size, self.action_dim), dtype(action_space.dtype))
+        self.rewards = np.zeros(size, np.float32)
+        self.ends = np.zeros(size, np.bool_)
+        self.terminals = np.zeros(size, np.bool_)
+        self.ages = np.zeros(size, np.uint8)
+        self._age = np.zeros(n_envs, np.uint8)
+        self._last_states: dict[tuple[int, int], Array] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the rows take."""
+        return sum(getattr(self, name).nbytes for name in ROWS)
+
+    def add(
+        self, obs: Array, next_obs: Array, action: Array, reward: Array, done: Array, infos: list[dict[str, Any]]
+    ) -> None:
+        newest = obs.reshape(self.n_envs, self.stack, *self.observations.shape[2:])[:, -1]
+        self.observations[self.pos] = newest
+        self.actions[self.pos] = action.reshape(self.n_envs, self.action_dim)
+        self.rewards[self.pos] = reward
+        self.ends[self.pos] = done
+        self.terminals[self.pos] = done
+        self.ages[self.pos] = self._age
+        self._age = np.where(done, 0, np.minimum(self._age + 1, self.stack - 1)).astype(np.uint8)
+        self._forget_last_states()
+        for env in np.flatnonzero(done).tolist():
+            if infos[env].get("TimeLimit.truncated", False):
+                self.terminals[self.pos, env] = False
+                self._last_states[self.pos, env] = np.array(next_obs[env])
+        self.pos = (self.pos + 1) % self.buffer_size
+        self.full = self.full or self.pos == 0
+
+    def cut(self, states: Array) -> None:
+        """Ends the running episodes at `states` `(n_envs, ...)`, as truncated ones: the environments will be reset."""
+        row = (self.pos - 1) % self.buffer_size
+        for env in np.flatnonzero(~self.ends[row]).tolist() if self.size() else ():
+            self.ends[row, env] = True
+            self._last_states[row, env] = np.array(states[env])
+        self._age[:] = 0
+
+    def state(self) -> dict[str, Tensor]:
+        """All it holds, as named tensors; the running episodes must have been cut."""
+        rows = slice(self.size())
+        kept = {name: torch.from_numpy(getattr(self, name)[rows]) for name in ROWS}
+        places = np.array(list(self._last_states), np.int64).reshape(-1, 2)
+        states = np.array(list(self._last_states.values()), self.observations.dtype).reshape(-1, *self.obs_shape)
+        ends = {"last_places": torch.from_numpy(places), "last_states": torch.from_numpy(states)}
+        return kept | ends | {"pos": torch.tensor(self.pos), "full": torch.tensor(self.full)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over what `state` gave."""
+        for name in ROWS:
+            getattr(self, name)[: len(tensors[name])] = tensors[name].numpy()
+        places, states = tensors["last_places"].tolist(), tensors["last_states"].numpy()
+        self._last_states = {(row, env): state for (row, env), state in zip(places, states, strict=True)}
+        self.pos, self.full = int(tensors["pos"]), bool(tensors["full"])
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
+        """States, actions and n-step returns of `batch_size` random steps whose n next ones are in memory."""
+        oldest, first, end = (self.pos, self.stack - 1, self.buffer_size) if self.full else (0, 0, self.pos)
+        if end - first <= self.n_steps:
+            raise ValueError(
+                f"replay memory: expected more than {self.n_steps} steps of each environment, found {self.pos}"
+            )
+        rows = (oldest + np.random.randint(first, end - self.n_steps, size=batch_size)) % self.buffer_size
+        return self._get_samples(rows, env)
+
+    def _get_samples(self, batch_inds: Array, env: VecNormalize | None = None) -> ReplayBufferSamples:
+        del env
+        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))
+        window = (batch_inds[:, None] + np.arange(self.n_steps)) % self.buffer_size
+        ends = self.ends[window, envs[:, None]]
+        lengths = np.where(ends.any(axis=1), ends.argmax(axis=1) + 1, self.n_steps)
+        counted = np.arange(self.n_steps) < lengths[:, None]
+        discounts = np.float32(self.gamma) ** np.arange(self.n_steps + 1, dtype=np.float32)
+        returns = (self.rewards[window, envs[:, None]] * counted * discounts[:-1]).sum(axis=1, keepdims=True)
+        last = (batch_inds + lengths - 1) % self.buffer_size
+        next_states = self._states((batch_inds + lengths) % self.buffer_size, envs)
+        for sample in np.flatnonzero(self.ends[last, envs] & ~self.terminals[last, envs]).tolist():
+            next_states[sample] = self._last_states[int(last[sample]), int(envs[sample])]
+        return ReplayBufferSamples(
+            observations=torch.from_numpy(self._states(batch_inds, envs)).to(self.device),
+            actions=torch.from_numpy(self.actions[batch_inds, envs]).to(self.device),
+            next_observations=torch.from_numpy(next_states).to(self.device),
+            dones=torch.from_numpy(self.terminals[last, envs][:, None].astype(np.float32)).to(self.device),
+            rewards=torch.from_numpy(returns).to(self.device),
+            discounts=torch.from_numpy(discounts[lengths][:, None]).to(self.device),
+        )
+
+    def _states(self, rows: Array, envs: Array) -> Array:
+        """The states at `rows`, put together from the rows before, which never reach past an episode's start."""
+        back = np.minimum(np.arange(self.stack - 1, -1, -1), self.ages[rows, envs][:, None])
+        states: Array = self.observations[(rows[:, None] - back) % self.buffer_size, envs[:, None]]
+        return states.reshape(len(rows), *self.obs_shape)
+
+    def _forget_last_states(self) -> None:
+        for env in range(self.n_envs) if self.full and self._last_states else ():
+            self._last_states.pop((self.pos, env), None)

@@ -1,0 +1,20 @@
+"""The observation space of a features environment."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+
+
+class StackedFeatures(spaces.Box):
+    """States `(stack * n_percepts,)`, float16: what the extractor makes of the last `stack` frames, oldest first.
+
+    At the start of an episode its first frame stands for the ones before it.
+    """
+
+    def __init__(self, stack: int, n_percepts: int) -> None:
+        super().__init__(-np.inf, np.inf, (stack * n_percepts,), np.float16)
+        self.stack, self.n_percepts = stack, n_percepts
+
+    def __repr__(self) -> str:
+        return f"StackedFeatures({self.stack}, {self.n_percepts})"

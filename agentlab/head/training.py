@@ -1,0 +1,245 @@
+"""Trains a head on a frozen extractor's features and writes it as an artefact."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from agentlab import device as devices
+from agentlab import weights
+from agentlab.artefact import META, new_folder, require_absent, write_json
+from agentlab.errors import InputError
+from agentlab.extractor import FrozenExtractor
+from agentlab.fields import to_plain
+from agentlab.head import checkpoint as checkpoints
+from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
+from agentlab.head.dqn import RewardDifferenceDQN
+from agentlab.head.features_env import FrozenFeatures
+from agentlab.head.ppo import RewardDifferencePPO
+from agentlab.head.reward import find_reward_function
+from agentlab.metrics import MetricsLog, NoMetrics
+from agentlab.progress import NoProgress, Progress, Task
+from agentlab.spaces import to_plain as space_to_plain
+
+if TYPE_CHECKING:
+    from agentlab.recipe import HeadConfig
+
+LOG_EVERY_STEPS = 2_000
+NEVER = 10**12
+
+
+def train(
+    extractor: FrozenExtractor,
+    env_id: str,
+    env_kwargs: Mapping[str, Any],
+    config: HeadConfig,
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 0,
+    checkpoint: Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+    metrics: MetricsLog | None = None,
+    tensorboard: Path | None = None,
+) -> None:
+    """Trains a head for `config.total_steps` agent steps and writes it to the folder `out`.
+
+    With a `checkpoint` folder, Ctrl-C ends at the next step, keeps weights and memory there and raises
+    `KeyboardInterrupt`; the next call goes on from them. Raises `InputError` for an environment without such frames or
+    actions, an unknown reward function, and when `out` exists.
+    """
+    import agentlab_envs
+
+    require_absent(out, force=force)
+    devices.use_threads(threads)
+    frames = agentlab_envs.make_vec(env_id, config.n_envs, seed, labels=config.true_labels, **env_kwargs)
+    try:
+        env = FrozenFeatures(frames, extractor, config.stack)
+        model = build(env, config, seed=seed, device=str(devices.pick(device)))
+        model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else configure(None, []))
+        checkpoints.restore(model, checkpoint)
+        learn(model, config.total_steps, checkpoint, progress or NoProgress(), metrics or NoMetrics())
+        meta = describe(env, extractor, env_id, env_kwargs, config, seed=seed)
+    finally:
+        frames.close()
+    with new_folder(out, force=force) as folder:
+        weights.save(folder / WEIGHTS, model.policy.state_dict())
+        write_json(folder / META, meta)
+
+
+def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardDifferenceDQN | RewardDifferencePPO:
+    """The algorithm that a configuration describes; `InputError` for actions it cannot take."""
+    shared: dict[str, Any] = {
+        "target": config.target,
+        "reward_function": find_reward_function(config.reward),
+        "seed": seed,
+        "device": device,
+    }
+    if config.algorithm == "ppo":
+        ppo = config.ppo
+        return RewardDifferencePPO(
+            "MlpPolicy",
+            env,
+            gamma=ppo.gamma,
+            gae_lambda=ppo.gae_lambda,
+            learning_rate=LinearSchedule(ppo.learning_rate, 0.0, 1.0),
+            n_steps=ppo.rollout,
+            batch_size=min(ppo.batch_size, ppo.rollout * config.n_envs),
+            n_epochs=ppo.epochs,
+            clip_range=ppo.clip_range,
+            ent_coef=ppo.entropy,
+            policy_kwargs={"net_arch": list(ppo.hidden)},
+            **shared,
+        )
+    if not isinstance(env.action_space, gym.spaces.Discrete):
+        raise InputError(f"algorithm 'dqn': expected discrete actions, found {env.action_space}; use 'ppo'")
+    dqn = config.dqn
+    return RewardDifferenceDQN(
+        "MlpPolicy",
+        env,
+        gamma=dqn.gamma,
+        n_steps=dqn.n_steps,
+        learning_rate=dqn.learning_rate,
+        batch_size=dqn.batch_size,
+        gradient_steps=max(1, round(dqn.updates_per_step * config.n_envs)),
+        tau=dqn.target_rate,
+        buffer_size=min(dqn.memory, config.total_steps),
+        learning_starts=dqn.learning_starts,
+        exploration_fraction=dqn.exploration_share,
+        exploration_final_eps=dqn.exploration_final,
+        policy_kwargs={"net_arch": list(dqn.hidden)},
+        **shared,
+    )
+
+
+def learn(
+    model: BaseAlgorithm, total_steps: int, checkpoint: Path | None, progress: Progress, metrics: MetricsLog
+) -> None:
+    """Lets `model` learn up to `total_steps` agent steps in all; keeps a checkpoint when interrupted."""
+    done = model.num_timesteps
+    with progress.task("train", total_steps, "steps", done) as task, _interrupt_noticed() as interrupted:
+        watch = Watch(task, metrics, interrupted)
+        model.learn(total_steps - done, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
+    if interrupted.is_set():
+        checkpoints.keep(model, checkpoint)
+        raise KeyboardInterrupt
+
+
+class Watch(BaseCallback):
+    """Shows and logs what the training reaches, and stops it at the next step when it is interrupted."""
+
+    def __init__(self, task: Task, metrics: MetricsLog, interrupted: threading.Event) -> None:
+        super().__init__()
+        self._task, self._metrics, self._interrupted = task, metrics, interrupted
+        self._returns: list[float] = []
+        self._logged_at = 0
+
+    def _on_step(self) -> bool:
+        infos = self.locals["infos"]
+        self._returns += [
+            infos[env]["episode"]["r"] for env in np.flatnonzero(self.locals["dones"]) if "episode" in infos[env]
+        ]
+        self._task.advance(self.training_env.num_envs)
+        if self.num_timesteps - self._logged_at >= LOG_EVERY_STEPS:
+            self._log()
+        return not self._interrupted.is_set()
+
+    def _log(self) -> None:
+        self._logged_at = self.num_timesteps
+        found = {
+            key: float(value) for key, value in self.logger.name_to_value.items() if isinstance(value, SupportsFloat)
+        }
+        numbers = {key.split("/")[-1]: value for key, value in found.items() if key.startswith(("train/", "rollout/"))}
+        if self._returns:
+            numbers["return"] = float(np.mean(self._returns))
+            numbers["episodes"] = float(len(self._returns))
+            self._task.advance(0, note=f"return {numbers['return']:.2f}")
+            self._returns.clear()
+        self._metrics.write(self.num_timesteps, **numbers)
+        for name in ("return", "episodes"):
+            if name in numbers:
+                self.logger.record(f"rollout/{name}", numbers[name])
+        self.logger.dump(self.num_timesteps)
+
+
+def describe(
+    env: FrozenFeatures,
+    extractor: FrozenExtractor,
+    env_id: str,
+    env_kwargs: Mapping[str, Any],
+    config: HeadConfig,
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """What `meta.json` says of a head."""
+    from agentlab import __version__
+
+    learner = config.ppo if config.algorithm == "ppo" else config.dqn
+    return {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "agentlab_version": __version__,
+        "seed": seed,
+        "algorithm": config.algorithm,
+        "stack": config.stack,
+        "hidden": list(learner.hidden),
+        "action_space": space_to_plain(env.action_space),
+        "action_names": action_names(env),
+        "env": env_id,
+        "env_kwargs": dict(env_kwargs),
+        "reward": config.reward,
+        "target": config.target,
+        "config": to_plain(config),
+        "extractor": extractor.fingerprint,
+        "parents": [{"kind": "extractor", "path": str(extractor.folder), "sha256": extractor.fingerprint}],
+    }
+
+
+def action_names(env: VecEnv) -> list[str]:
+    """What the environment calls its actions, else their numbers; none for continuous ones."""
+    if not isinstance(env.action_space, gym.spaces.Discrete):
+        return []
+    try:
+        return list(env.env_method("get_action_meanings", indices=[0])[0])
+    except AttributeError:
+        return [str(action) for action in range(int(env.action_space.n))]
+
+
+@contextmanager
+def _interrupt_noticed() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one stops at once."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def notice(number: int, frame: Any) -> None:  # noqa: ARG001
+        interrupted.set()
+        _restore_handlers(before)
+
+    for number in before:
+        signal.signal(number, notice)
+    try:
+        yield interrupted
+    finally:
+        _restore_handlers(before)
+
+
+def _restore_handlers(handlers: Mapping[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

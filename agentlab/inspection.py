@@ -1,0 +1,191 @@
+"""What an artefact is and where it came from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentlab.artefact import META, read_json, sha256
+from agentlab.errors import InputError, MissingExtraError
+
+WEIGHTS = "weights.safetensors"
+BULKY = ("labels", "label_schema", "recipe", "config", "architecture", "preprocessing", "metrics", "parents", "kind")
+"""Fields of a `meta.json` that are described apart, or not at all."""
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """The facts of the recording, extractor, head, run, recipe file or exported model at `path`.
+
+    Always holds `path`, `kind`, `bytes` and `parents`, a list of `{"kind", "path", "sha256"}`. Raises `InputError` for
+    anything else, and for an artefact that is garbled.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    describer = _describer(path)
+    try:
+        return {"path": str(path), **describer(path), "bytes": _size(path)}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: expected an artefact of agentlab, found a garbled one ({error!r})") from error
+
+
+def render(description: Mapping[str, Any]) -> str:
+    """The description as lines for people, nested parts indented."""
+    return f"{description['path']}: {description['kind']}\n" + "\n".join(
+        _lines(description, "  ", skip=("path", "kind"))
+    )
+
+
+def _describer(path: Path) -> Callable[[Path], dict[str, Any]]:
+    if path.is_file():
+        by_suffix = {".yaml": _recipe, ".yml": _recipe, ".onnx": _onnx}
+        if path.suffix in by_suffix:
+            return by_suffix[path.suffix]
+        raise InputError(
+            f"{path}: expected a recording, an extractor, a head, a run, a recipe (.yaml) or a model (.onnx), found a "
+            f"{path.suffix or 'nameless'} file; inspect the folder it is in"
+        )
+    if (path / "data" / "metadata.json").exists():
+        return _recording
+    if (path / "recipe.yaml").exists():
+        return _run
+    if (path / META).exists():
+        return _network
+    raise InputError(
+        f"{path}: expected a recording (data/metadata.json), an extractor or a head (meta.json) or a run "
+        "(recipe.yaml), found a folder with none of them"
+    )
+
+
+def _recording(path: Path) -> dict[str, Any]:
+    from agentlab.recording import Recording
+
+    recording = Recording(path)
+    ended = Counter(episode.provenance.get("ended_by", "environment") for episode in recording)
+    return {
+        "kind": "recording",
+        "env": recording.env_id,
+        "env_kwargs": recording.env_kwargs,
+        "episodes": len(recording),
+        "steps": recording.total_steps,
+        "frame_shape": list(recording.frame_shape),
+        "labels": {name: label.to_dict()["kind"] for name, label in (recording.label_schema or {}).items()},
+        "played_by": dict(Counter(str(episode.provenance.get("policy")) for episode in recording)),
+        "ended_by": dict(ended),
+        "first_seed": recording[0].seed if len(recording) else None,
+        "sha256": recording.fingerprint(),
+        **recording.provenance,
+        "parents": [],
+    }
+
+
+def _network(path: Path) -> dict[str, Any]:
+    """An extractor or a head."""
+    meta = read_json(path / META)
+    kind = meta.get("kind")
+    if kind not in ("extractor", "head"):
+        raise InputError(f"{path / META}: field 'kind': expected 'extractor' or 'head', found {kind!r}")
+    if not (path / WEIGHTS).is_file():
+        raise InputError(f"{path / WEIGHTS}: no such file: the {kind} is not whole")
+    return {
+        "kind": kind,
+        **_short_facts(meta),
+        "architecture": meta.get("architecture", {}),
+        "config": meta.get("config", {}),
+        "labels": {name: _score(score) for name, score in meta.get("labels", {}).items()},
+        "metrics": meta.get("metrics", {}),
+        "sha256": sha256(path / WEIGHTS),
+        "parents": _parents(meta),
+    }
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """A run, finished or not, with its parts."""
+    from agentlab import recipe
+    from agentlab.fields import flatten
+
+    meta = read_json(path / META) if (path / META).exists() else {}
+    parts = {part: _network(path / part) for part in ("extractor", "head") if (path / part / META).exists()}
+    scores = read_json(path / "scores.json") if (path / "scores.json").exists() else {}
+    return {
+        "kind": "run" if meta else "run, unfinished",
+        **_short_facts(meta),
+        "scores": {name: value for name, value in scores.items() if name not in ("returns", "lengths", "env_kwargs")},
+        "seconds": read_json(path / "timings.json") if (path / "timings.json").exists() else {},
+        "recipe": {name: value for name, value in flatten(recipe.load(path / "recipe.yaml")) if value is not None},
+        **parts,
+        "parents": _parents(meta) or parts.get("extractor", {}).get("parents", []),
+    }
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    from agentlab import recipe
+    from agentlab.fields import flatten
+
+    return {"kind": "recipe", "fields": dict(flatten(recipe.load(path))), "sha256": sha256(path), "parents": []}
+
+
+def _onnx(path: Path) -> dict[str, Any]:
+    """A model written by `agentlab export`."""
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtraError("onnx", "onnx") from error
+    try:
+        model = onnx.load(path)
+    except DecodeError as error:
+        raise InputError(f"{path}: expected an ONNX model, found a truncated or garbled file") from error
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    weights = {part: facts.pop(f"{part}_sha256", None) for part in ("extractor", "head")}
+    parents = [{"kind": part, "path": None, "sha256": digest} for part, digest in weights.items() if digest]
+    return {"kind": "ONNX model", **facts, "sha256": sha256(path), "parents": parents}
+
+
+def _parents(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [dict(parent) for parent in meta.get("parents", [])]
+
+
+def _short_facts(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in meta.items() if name not in BULKY}
+
+
+def _score(score: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in score.items() if name != "kind"}
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+
+
+def _lines(facts: Mapping[str, Any], indent: str, skip: tuple[str, ...] = ()) -> list[str]:
+    """`name  value` lines; mappings and lists of mappings become indented blocks, what is empty is left out."""
+    shown = {name: value for name, value in facts.items() if name not in skip and value not in (None, {}, [], "")}
+    width = max((len(name) for name, value in shown.items() if not _is_block(value)), default=0)
+    lines = []
+    for name, value in shown.items():
+        if not _is_block(value):
+            lines.append(f"{indent}{name:<{width}}  {_inline(name, value)}")
+            continue
+        lines.append(f"{indent}{name}")
+        blocks = [value] if isinstance(value, Mapping) else value
+        for block in blocks:
+            lines += _lines(block, indent + "  ")
+    return lines
+
+
+def _is_block(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return True
+    return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
+
+
+def _inline(name: str, value: Any) -> str:
+    if name == "bytes":
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_inline("", item) for item in value)
+    return str(value)

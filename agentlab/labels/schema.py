@@ -1,0 +1,173 @@
+"""The schema of labels: each label's name and kind, and the conversion of values to and from rows of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from agentlab.errors import InputError, nearest
+
+ABSENT = math.nan
+"""An absent value in an encoded row."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A quantity between `low` and `high`, in `unit`."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+    def encode(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            raise ValueError(f"expected a number, found {value!r}")
+        if not self.low <= value <= self.high:
+            raise ValueError(f"expected a number from {self.low:g} to {self.high:g}, found {value!r}")
+        return float(value)
+
+    def decode(self, code: float) -> float:
+        return float(code)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": "number", "low": self.low, "high": self.high, "unit": self.unit}
+
+
+@dataclass(frozen=True)
+class Category:
+    """One of several named classes."""
+
+    classes: tuple[str, ...]
+
+    def encode(self, value: Any) -> float:
+        if value not in self.classes:
+            raise ValueError(f"expected one of the classes, found {value!r}.{nearest(str(value), self.classes)}")
+        return float(self.classes.index(value))
+
+    def decode(self, code: float) -> str:
+        return self.classes[int(code)]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": "category", "classes": list(self.classes)}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false."""
+
+    def encode(self, value: Any) -> float:
+        if not isinstance(value, bool | np.bool_) and value not in (0, 1):
+            raise ValueError(f"expected true or false, found {value!r}")
+        return float(value)
+
+    def decode(self, code: float) -> bool:
+        return bool(code)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": "flag"}
+
+
+Label: TypeAlias = Number | Category | Flag
+
+
+class LabelSchema(Mapping[str, Label]):
+    """The labels of a game by name, in a fixed order.
+
+    An encoded row holds one float32 per label in that order: a number's value, a category's class index, a flag's 0 or
+    1, and `ABSENT` (NaN) where a label has no value.
+    """
+
+    def __init__(self, labels: Mapping[str, Label]) -> None:
+        self._labels = dict(labels)
+
+    @classmethod
+    def from_dict(cls, schema: Mapping[str, Any], where: str) -> LabelSchema:
+        """The schema in its plain form, `{"ball_x": {"kind": "number", "low": 0, "high": 83}}`; `where` is its source.
+
+        Raises `InputError` naming the label, what was expected and what was found.
+        """
+        if not isinstance(schema, Mapping) or not schema:
+            raise InputError(f"{where}: label schema: expected a mapping with at least one label, found {schema!r}")
+        return cls({name: _label(spec, f"{where}: label {name!r}") for name, spec in schema.items()})
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: label.to_dict() for name, label in self._labels.items()}
+
+    def encode(self, values: Mapping[str, Any], where: str) -> npt.NDArray[np.float32]:
+        """One row of codes for the values of one frame, in the order of the schema; missing or `None` is `ABSENT`.
+
+        Raises `InputError` for a name outside the schema and a value outside its label; `where` names the frame.
+        """
+        for name in values:
+            if name not in self._labels:
+                raise InputError(f"{where}: label {name!r} is not in the schema.{nearest(name, self._labels)}")
+        row = np.full(len(self._labels), ABSENT, dtype=np.float32)
+        for column, (name, label) in enumerate(self._labels.items()):
+            value = values.get(name)
+            if value is None:
+                continue
+            try:
+                row[column] = label.encode(value)
+            except ValueError as error:
+                raise InputError(f"{where}: label {name!r}: {error}") from error
+        return row
+
+    def decode(self, row: npt.NDArray[np.float32]) -> dict[str, Any]:
+        """The values of one encoded row, `None` where absent."""
+        return {
+            name: None if math.isnan(code) else label.decode(code)
+            for (name, label), code in zip(self._labels.items(), row.tolist(), strict=True)
+        }
+
+    def __getitem__(self, name: str) -> Label:
+        return self._labels[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LabelSchema) and list(self.items()) == list(other.items())
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._labels.items()))
+
+    def __repr__(self) -> str:
+        return f"LabelSchema({self._labels!r})"
+
+
+def _label(spec: Any, where: str) -> Label:
+    if not isinstance(spec, Mapping):
+        raise InputError(f"{where}: expected a mapping with the key 'kind', found {spec!r}")
+    kind = spec.get("kind")
+    if kind == "number":
+        return _number(spec, where)
+    if kind == "category":
+        return _category(spec, where)
+    if kind == "flag":
+        return Flag()
+    raise InputError(f"{where}: unknown kind {kind!r}.{nearest(str(kind), ('number', 'category', 'flag'))}")
+
+
+def _number(spec: Mapping[str, Any], where: str) -> Number:
+    try:
+        low, high = float(spec["low"]), float(spec["high"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: expected numbers 'low' and 'high', found {dict(spec)!r}") from error
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"{where}: expected finite low < high, found low {low:g}, high {high:g}")
+    return Number(low, high, str(spec.get("unit", "")))
+
+
+def _category(spec: Mapping[str, Any], where: str) -> Category:
+    classes = spec.get("classes")
+    if not isinstance(classes, list | tuple) or len(classes) < 2 or len(set(classes)) != len(classes):
+        raise InputError(f"{where}: expected 'classes', a list of at least two distinct names, found {classes!r}")
+    return Category(tuple(str(name) for name in classes))

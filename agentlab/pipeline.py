@@ -1,0 +1,196 @@
+"""START HERE: the stages in order, every object built in one place and handed in.
+
+Each stage reads the artefacts of those before it in the run's folder and leaves its own there; a stage whose artefact
+is there already is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agentlab import __version__, environment
+from agentlab.artefact import read_json, sha256, write_json
+from agentlab.errors import AgentlabError, InputError
+from agentlab.evaluate import evaluate
+from agentlab.extractor import FrozenExtractor, check_recordings, fit
+from agentlab.fields import to_plain
+from agentlab.head import Agent, train
+from agentlab.play import player, record_episodes
+from agentlab.progress import NoProgress, Progress
+from agentlab.recipe import Recipe, recording_path
+from agentlab.recording import Recording
+from agentlab.report import record_playback, write_run_report
+from agentlab.runfolder import RunFolder
+
+
+class InterruptedRunError(AgentlabError):
+    """A run was stopped by Ctrl-C or SIGTERM; its message says how to go on."""
+
+    exit_code = 130
+
+
+def run(
+    recipe: Recipe, out: Path, *, resume: bool = False, force: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Runs the recipe in the folder `out`: records if it must, fits, trains, evaluates and reports; gives the scores.
+
+    With `resume` finished stages are kept and the interrupted one goes on. Raises `InputError` for what is wrong with
+    recipe, environment, recordings or folder before anything is written, `InterruptedRunError` on Ctrl-C.
+    """
+    progress = progress or NoProgress()
+    folder = RunFolder(out)
+    folder.check(recipe, resume=resume, force=force)
+    check(recipe)
+    folder.begin(recipe, force=force)
+    try:
+        recordings = _record(recipe, folder, progress)
+        extractor = _fit(recipe, recordings, folder, progress)
+        _train(recipe, extractor, folder, progress)
+        scores = _evaluate(recipe, folder, progress)
+        _report(recipe, folder, progress)
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedRunError(
+            f"interrupted; {folder.kept()}; the same command with --resume goes on"
+        ) from interrupt
+    folder.finish(_meta(recipe, recordings, folder, scores))
+    return scores
+
+
+def check(recipe: Recipe) -> None:
+    """Raises `InputError` for what in recipe, environment or recordings would stop a stage later."""
+    env = environment.open_environment(recipe.env, recipe.env_kwargs)
+    try:
+        frame_shape = environment.require_images(env, recipe.env)
+        environment.require_actions(env, recipe.env, recipe.head.algorithm)
+        if recipe.recordings:
+            _check_recordings(recipe, frame_shape)
+        else:
+            environment.require_labels(env, recipe.env)
+            if recipe.record.episodes < 2:
+                raise InputError("record.episodes: expected at least 2 episodes, one of them to hold out, found 1")
+            player(recipe.record.policy, env, device="cpu")
+    finally:
+        env.close()
+
+
+def _check_recordings(recipe: Recipe, frame_shape: tuple[int, ...]) -> None:
+    recordings = [Recording(recording_path(name)) for name in recipe.recordings]
+    check_recordings(recordings)
+    found = tuple(recordings[0].frame_shape)
+    if found != frame_shape:
+        raise InputError(
+            f"{recordings[0].path}: expected frames of shape {frame_shape} as {recipe.env} has, found {found}"
+        )
+
+
+def _record(recipe: Recipe, folder: RunFolder, progress: Progress) -> list[Recording]:
+    """The recordings that the recipe names, or the one that is made here, gone on with where it was interrupted."""
+    if recipe.recordings:
+        recordings = [Recording(recording_path(name)) for name in recipe.recordings]
+        for recording in recordings:
+            progress.say(
+                f"record: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}"
+            )
+        return recordings
+    recorded = len(Recording(folder.recording)) if folder.recording.exists() else 0
+    if recorded >= recipe.record.episodes:
+        progress.say(f"record: skipped, {folder.recording} is there already")
+    else:
+        with folder.timed("record"):
+            record_episodes(
+                recipe.env,
+                recipe.env_kwargs,
+                replace(recipe.record, episodes=recipe.record.episodes - recorded),
+                folder.recording,
+                seed=recipe.seed,
+                device=recipe.device,
+                append=True,
+                progress=progress,
+            )
+    return [Recording(folder.recording)]
+
+
+def _fit(recipe: Recipe, recordings: Sequence[Recording], folder: RunFolder, progress: Progress) -> FrozenExtractor:
+    if _is_done("fit", folder.extractor, progress):
+        return FrozenExtractor.load(folder.extractor, recipe.device)
+    with folder.timed("fit"):
+        return fit(
+            recordings,
+            recipe.extractor,
+            folder.extractor,
+            seed=recipe.seed,
+            device=recipe.device,
+            threads=recipe.threads,
+            checkpoint=folder.checkpoint("fit"),
+            progress=progress,
+            metrics=folder.metrics("fit"),
+        )
+
+
+def _train(recipe: Recipe, extractor: FrozenExtractor, folder: RunFolder, progress: Progress) -> None:
+    if _is_done("train", folder.head, progress):
+        return
+    progress.say(f"train: {recipe.head.algorithm} on the {extractor.n_features} features of {folder.extractor}")
+    with folder.timed("train"):
+        train(
+            extractor,
+            recipe.env,
+            recipe.env_kwargs,
+            recipe.head,
+            folder.head,
+            seed=recipe.seed,
+            device=recipe.device,
+            threads=recipe.threads,
+            checkpoint=folder.checkpoint("train"),
+            progress=progress,
+            metrics=folder.metrics("train"),
+            tensorboard=folder.tensorboard,
+        )
+
+
+def _evaluate(recipe: Recipe, folder: RunFolder, progress: Progress) -> dict[str, Any]:
+    if _is_done("evaluate", folder.scores, progress):
+        return read_json(folder.scores)
+    with folder.timed("evaluate"):
+        agent = Agent.load(folder.path, recipe.device)
+        config = recipe.evaluate
+        scores = evaluate(
+            agent, recipe.env, recipe.env_kwargs, episodes=config.episodes, seed=config.seed, progress=progress
+        )
+        write_json(folder.scores, scores.to_dict())
+        return scores.to_dict()
+
+
+def _report(recipe: Recipe, folder: RunFolder, progress: Progress) -> None:
+    if _is_done("report", folder.report, progress):
+        return
+    progress.say("report: an episode to look at, and the page")
+    with folder.timed("report"):
+        if not folder.playback.exists():
+            record_playback(Agent.load(folder.path, recipe.device), folder.path, seed=recipe.evaluate.seed)
+    write_run_report(folder.path)
+
+
+def _is_done(stage: str, artefact: Path, progress: Progress) -> bool:
+    if artefact.exists():
+        progress.say(f"{stage}: skipped, {artefact} is there already")
+    return artefact.exists()
+
+
+def _meta(
+    recipe: Recipe, recordings: Sequence[Recording], folder: RunFolder, scores: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What `meta.json` says of the whole run."""
+    parents = [{"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings]
+    for part in (folder.extractor, folder.head):
+        parents.append({"kind": part.name, "path": str(part), "sha256": sha256(part / "weights.safetensors")})
+    return {
+        "agentlab_version": __version__,
+        "recipe": to_plain(recipe),
+        "seed": recipe.seed,
+        "parents": parents,
+        "metrics": {name: scores[name] for name in ("mean", "iqm", "ci95", "random_mean")},
+    }

@@ -1,0 +1,115 @@
+"""Plays episodes to record them: who chooses the actions, in which environment, with progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agentlab.environment import open_environment, require_images
+from agentlab.errors import InputError, nearest
+from agentlab.progress import Progress
+from agentlab.recipe import RecordConfig
+from agentlab.recording import RandomPolicy, record
+
+if TYPE_CHECKING:
+    from gymnasium import Env
+
+    from agentlab.head import Agent
+    from agentlab.recording import Policy, Summary
+
+RANDOM = "random"
+
+
+class AgentPolicy:
+    """A trained run as the policy of a recorder: greedy, one game."""
+
+    def __init__(self, agent: Agent, name: str) -> None:
+        self.name = name
+        self._agent = agent
+        self._is_start = True
+
+    def reset(self, seed: int) -> None:  # noqa: ARG002
+        self._agent.reset(1)
+        self._is_start = True
+
+    def act(self, frame: npt.NDArray[np.uint8], info: dict[str, Any]) -> Any:  # noqa: ARG002
+        action = self._agent.act(frame[None], np.array([self._is_start]))[0]
+        self._is_start = False
+        return action
+
+
+def player(policy: str, env: Env[Any, Any], *, device: str = "auto") -> Policy:
+    """The policy called `random`, or that of the trained run in the folder `policy`.
+
+    Raises `InputError` for anything else, and for a run that was trained on other frames or actions.
+    """
+    if policy == RANDOM:
+        return RandomPolicy(env.action_space)
+    if not Path(policy).is_dir():
+        raise InputError(f"policy {policy!r}: expected 'random' or the folder of a run.{nearest(policy, [RANDOM])}")
+    from agentlab.head import Agent
+
+    agent = Agent.load(Path(policy), device)
+    for what, trained_on, here in (
+        ("frames of shape", tuple(agent.extractor.frame_shape), env.observation_space.shape),
+        ("actions", agent.action_space, env.action_space),
+    ):
+        if trained_on != here:
+            raise InputError(f"policy {policy!r}: expected an environment with {what} {trained_on}, found {here}")
+    return AgentPolicy(agent, policy)
+
+
+def record_episodes(
+    env_id: str,
+    env_kwargs: Mapping[str, Any],
+    config: RecordConfig,
+    out: Path,
+    *,
+    seed: int,
+    progress: Progress,
+    device: str = "auto",
+    append: bool = False,
+    force: bool = False,
+    command: str = "",
+) -> Summary:
+    """Records `config.episodes` episodes of an environment at `out`; with `append` to those it holds.
+
+    Raises `InputError` for an environment without images, an unknown policy, and an `out` that exists.
+    """
+    env = open_environment(env_id, env_kwargs)
+    try:
+        require_images(env, env_id)
+        policy = player(config.policy, env, device=device)
+        limit: dict[str, Any] = {} if config.max_steps is None else {"max_steps": config.max_steps}
+        done = 0
+        with progress.task("record", config.episodes, "episodes") as task:
+
+            def on_step(episodes: int, steps: int) -> None:
+                nonlocal done
+                task.advance(episodes - done, note=f"{steps:,} steps")
+                done = episodes
+
+            summary = record(
+                env,
+                out,
+                policy,
+                episodes=config.episodes,
+                seed=seed,
+                env_id=env_id,
+                env_kwargs=env_kwargs,
+                append=append,
+                force=force,
+                command=command,
+                on_step=on_step,
+                **limit,
+            )
+            task.advance(config.episodes - done, note=f"{summary.steps:,} steps")
+    finally:
+        env.close()
+    for line in summary.recovered:
+        progress.say(line)
+    return summary

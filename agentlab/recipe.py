@@ -1,0 +1,229 @@
+"""What a run is made of: one frozen dataclass per stage; YAML in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import yaml
+
+from agentlab.artefact import write_file
+from agentlab.errors import InputError, nearest
+from agentlab.fields import Range, flatten, from_plain, to_plain
+
+BUILT_IN = Path(__file__).parent / "recipes"
+SAMPLES = Path(__file__).parent.parent / "recordings"
+"""The sample recordings; only a checkout has them."""
+SAMPLES_PREFIX = "samples:"
+
+Count: TypeAlias = Annotated[int, Range(1)]
+Seed: TypeAlias = Annotated[int, Range(0, 999_999_999)]
+Positive: TypeAlias = Annotated[float, Range(0, above_low=True)]
+Discount: TypeAlias = Annotated[float, Range(0, 1, below_high=True)]
+Share: TypeAlias = Annotated[float, Range(0, 1, above_low=True, below_high=True)]
+Scalar: TypeAlias = bool | int | float | str | None
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """Stage 1: episodes played to be looked at, when the recipe names no recordings."""
+
+    episodes: Count = 20
+    """Episodes to record."""
+    policy: str = "random"
+    """Who plays: `random`, or the folder of a trained run."""
+    max_steps: Count | None = None
+    """Agent steps after which an episode is cut."""
+
+
+@dataclass(frozen=True)
+class ExtractorConfig:
+    """Stage 2: the network that turns a frame into features, and how it is fitted."""
+
+    features: Count = 128
+    """Numbers in a feature vector."""
+    channels: Count = 16
+    """Channels of the first convolution; the others have twice as many."""
+    keypoints: Count = 16
+    """Learned patterns whose positions the network reads off."""
+    dropout: Annotated[float, Range(0, 1, below_high=True)] = 0.02
+    """Highest dropout probability; each component draws its own below it."""
+    epochs: Count = 12
+    """Passes over the labelled frames."""
+    batch_size: Count = 128
+    """Frames in an update."""
+    learning_rate: Positive = 2e-3
+    """Largest step size of the schedule."""
+    weight_decay: Annotated[float, Range(0)] = 1e-3
+    """Decay of the weights."""
+    holdout: Share = 0.2
+    """Share of the episodes that is kept for scoring."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the fit; `auto` takes the fastest this machine has."""
+
+
+@dataclass(frozen=True)
+class DQNConfig:
+    """How `RewardDifferenceDQN` learns."""
+
+    gamma: Discount = 0.99
+    """Discount of a step."""
+    n_steps: Count = 10
+    """Steps whose differences a return adds up before it trusts the network."""
+    learning_rate: Positive = 5e-4
+    """Step size."""
+    batch_size: Count = 128
+    """States in an update."""
+    updates_per_step: Positive = 0.5
+    """Updates for each agent step."""
+    target_rate: Share = 0.005
+    """Share of the network that its slow copy takes over with each update."""
+    memory: Count = 1_000_000
+    """Agent steps that the replay memory holds."""
+    learning_starts: Count = 2_000
+    """Agent steps of random play before the first update."""
+    exploration_share: Share = 0.1
+    """Share of the training over which random actions fade out."""
+    exploration_final: Annotated[float, Range(0, 1)] = 0.02
+    """Share of random actions that stays."""
+    hidden: tuple[Count, ...] = (256, 256)
+    """Widths of the hidden layers."""
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """How `RewardDifferencePPO` learns."""
+
+    gamma: Discount = 0.99
+    """Discount of a step."""
+    gae_lambda: Annotated[float, Range(0, 1)] = 0.95
+    """How far a difference still to come is counted out before the baseline takes over."""
+    learning_rate: Positive = 5e-4
+    """Step size at the start; it falls to nothing at the end."""
+    rollout: Count = 128
+    """Steps of each environment between two rounds of updates."""
+    batch_size: Count = 512
+    """States in an update."""
+    epochs: Count = 4
+    """Passes over a rollout."""
+    clip_range: Positive = 0.2
+    """How far the probability of an action may move in a round of updates."""
+    entropy: Annotated[float, Range(0)] = 0.01
+    """Weight of the policy's entropy, which keeps it exploring."""
+    hidden: tuple[Count, ...] = (256, 256)
+    """Widths of the hidden layers."""
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """Stage 4: the head that turns features into actions, and how it is trained."""
+
+    algorithm: Literal["dqn", "ppo"] = "dqn"
+    """`dqn` (discrete actions) or `ppo` (any)."""
+    total_steps: Count = 100_000
+    """Agent steps of training."""
+    n_envs: Count = 16
+    """Environments stepped side by side."""
+    stack: Count = 4
+    """Last frames whose features a state holds."""
+    reward: str = "environment"
+    """Reward function: `environment`, `sign` of it, or `module:function` of a state."""
+    true_labels: bool = False
+    """Whether the reward function sees the environment's labels instead of those the extractor predicts."""
+    target: float = 1.0
+    """Reward value R* of the target state."""
+    dqn: DQNConfig = DQNConfig()
+    ppo: PPOConfig = PPOConfig()
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Stage 5: the episodes a score is taken on."""
+
+    episodes: Count = 30
+    """Evaluation episodes."""
+    seed: Seed = 0
+    """Which evaluation episodes; none of them is ever trained or recorded on."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run is made of."""
+
+    env: str
+    """Gymnasium id, such as `ALE/Pong-v5` or `module:Namespace/Name-v0`."""
+    env_kwargs: Mapping[str, Scalar] = field(default_factory=dict)
+    """What the environment is made with."""
+    seed: Seed = 0
+    """Seed of everything that is random."""
+    device: str = "auto"
+    """Where networks run: `auto`, `cpu`, `cuda`."""
+    threads: Annotated[int, Range(0)] = 0
+    """Threads for networks; 0 takes one per core."""
+    recordings: tuple[str, ...] = ()
+    """Folders to fit the extractor on, `samples:NAME` for one that ships with agentlab; none records anew."""
+    record: RecordConfig = RecordConfig()
+    extractor: ExtractorConfig = ExtractorConfig()
+    head: HeadConfig = HeadConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+
+def built_in() -> dict[str, Path]:
+    """The recipes that ship with agentlab, by name."""
+    return {file.stem: file for file in sorted(BUILT_IN.glob("*.yaml"))}
+
+
+def find(name: str) -> Path:
+    """The file of a built-in recipe's name, or of a path to a YAML file; `InputError` with the nearest match."""
+    if name in built_in():
+        return built_in()[name]
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    raise InputError(f"recipe {name!r}: expected a built-in recipe or a YAML file.{nearest(name, built_in())}")
+
+
+def load(path: Path) -> Recipe:
+    """The recipe in a YAML file; `InputError` naming file and field."""
+    return from_plain(Recipe, _read_yaml(path), str(path))
+
+
+def save(recipe: Recipe, path: Path) -> None:
+    """Writes a recipe as YAML."""
+    write_file(path, yaml.safe_dump(to_plain(recipe), sort_keys=False))
+
+
+def recording_path(name: str) -> Path:
+    """The folder of a recording that a recipe names, `samples:NAME` in agentlab's own."""
+    return SAMPLES / name.removeprefix(SAMPLES_PREFIX) if name.startswith(SAMPLES_PREFIX) else Path(name)
+
+
+def resolve(recipe: Recipe, base: Recipe) -> Recipe:
+    """`recipe`, made from `base` by overriding fields, without recordings that are not of its environment.
+
+    Recordings that `base` names are dropped, and so made anew, when the environment is another one, and when they are
+    samples that this installation has not got.
+    """
+    another = (recipe.env, recipe.env_kwargs) != (base.env, base.env_kwargs)
+    missing = any(name.startswith(SAMPLES_PREFIX) and not recording_path(name).exists() for name in recipe.recordings)
+    if recipe.recordings == base.recordings and (another or missing):
+        return replace(recipe, recordings=())
+    return recipe
+
+
+def first_difference(found: Recipe, expected: Recipe) -> tuple[str, Any, Any] | None:
+    """The first field in which two recipes differ: its dotted name and both values."""
+    wanted = dict(flatten(expected))
+    return next(((name, value, wanted[name]) for name, value in flatten(found) if value != wanted[name]), None)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise InputError(f"{path}: expected YAML, found a garbled file ({problem})") from error

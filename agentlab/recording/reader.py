@@ -1,0 +1,310 @@
+"""Reads recordings: any frame of any episode, decoded alone, from memory-mapped files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from agentlab.artefact import read_json
+from agentlab.errors import InputError
+from agentlab.labels import ABSENT, LabelSchema
+from agentlab.recording.added_labels import apply_added_labels
+from agentlab.recording.frames import Frame, decode_png
+from agentlab.recording.header import OWN_KEY, Header, episode_file, episode_folder, metadata_file, read_metadata
+from agentlab.recording.rows import row_schema
+from agentlab.recording.spaces import from_column
+
+_OPEN_EPISODES = 1024
+
+
+class Episode:
+    """One episode: frame 0 from reset, then a frame for each of `n_steps` steps."""
+
+    def __init__(self, recording: Recording, index: int) -> None:
+        self.recording = recording
+        self.index = index
+
+    @property
+    def seed(self) -> int:
+        return int(self._metadata["seed"])
+
+    @property
+    def options(self) -> dict[str, Any] | None:
+        return self._metadata.get("options")
+
+    @property
+    def n_steps(self) -> int:
+        return int(self._metadata["total_steps"])
+
+    @property
+    def n_frames(self) -> int:
+        return self.n_steps + 1
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Policy, versions, and `ended_by`: "environment", or what cut the episode short."""
+        return dict(self._metadata[OWN_KEY])
+
+    @property
+    def actions(self) -> npt.NDArray[Any]:
+        """Shape (n_steps, *action_space.shape)."""
+        return from_column(self.recording.action_space, self._column("actions")[: self.n_steps])
+
+    @property
+    def rewards(self) -> npt.NDArray[np.float64]:
+        """Shape (n_steps,)."""
+        return self._steps("rewards")
+
+    @property
+    def terminations(self) -> npt.NDArray[np.bool_]:
+        """Shape (n_steps,)."""
+        return self._steps("terminations")
+
+    @property
+    def truncations(self) -> npt.NDArray[np.bool_]:
+        """Shape (n_steps,)."""
+        return self._steps("truncations")
+
+    @property
+    def t_ns(self) -> npt.NDArray[np.int64]:
+        """When each frame was recorded, nanoseconds since 1970, shape (n_frames,)."""
+        times: npt.NDArray[np.int64] = self._column("t_ns").to_numpy()
+        return times
+
+    @property
+    def frame_hashes(self) -> npt.NDArray[np.void]:
+        """Shape (n_frames,), 16 bytes each, as `frame_hash` gives them."""
+        hashes = self._column("frame_hash")
+        width = hashes.type.byte_width
+        return np.frombuffer(hashes.buffers()[1], dtype=f"V{width}", count=self.n_frames, offset=hashes.offset * width)
+
+    @property
+    def labels(self) -> npt.NDArray[np.float32]:
+        """Shape (n_frames, labels in the schema), encoded as `LabelSchema` says, NaN where absent.
+
+        Raises `InputError` when the recording has no labels.
+        """
+        schema = self.recording.require_labels()
+        labels = self.recorded_labels
+        if labels is None:
+            labels = np.full((self.n_frames, len(schema)), ABSENT, dtype=np.float32)
+        apply_added_labels(episode_folder(self.recording.path, self.index), schema, labels)
+        return labels
+
+    @property
+    def recorded_labels(self) -> npt.NDArray[np.float32] | None:
+        """The labels that the environment gave while recording, in the form of `labels`; `None` if it gave none."""
+        if self.recording.label_schema is None or self._batch.schema.get_field_index("labels") < 0:
+            return None
+        column = self._column("labels")
+        columns = [column.field(name).to_numpy(zero_copy_only=False) for name in self.recording.label_schema]
+        return np.stack(columns, axis=1)
+
+    def info(self, t: int) -> dict[str, Any]:
+        """The info that came with frame t, as JSON values and without its labels."""
+        text = self._column("info_json")[self._checked(t)].as_py()
+        try:
+            return dict(json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{self._file}: step {t}, field 'info_json': expected a JSON object, found {text!r}"
+            ) from error
+
+    def encoded_frame(self, t: int) -> bytes:
+        """Frame t as stored: a PNG (raw pixels where `Recording.stores_png` is false)."""
+        return bytes(self._stored_frame(t))
+
+    def frame(self, t: int) -> Frame:
+        """Frame t, uint8 of shape `Recording.frame_shape`; `InputError` when its bytes are damaged."""
+        shape = self.recording.frame_shape
+        stored = self._stored_frame(t)
+        if not self.recording.stores_png:
+            return np.frombuffer(stored, dtype=np.uint8).reshape(shape).copy()
+        try:
+            return decode_png(stored, shape)
+        except ValueError as error:
+            raise InputError(f"{self._file}: episode {self.index}, step {t}, field 'frame': {error}") from error
+
+    def frames(self, ts: Sequence[int] | npt.NDArray[np.integer]) -> Frame:
+        """The frames at `ts`, shape (len(ts), *frame_shape)."""
+        frames = np.empty((len(ts), *self.recording.frame_shape), dtype=np.uint8)
+        for position, t in enumerate(ts):
+            frames[position] = self.frame(int(t))
+        return frames
+
+    def __repr__(self) -> str:
+        return f"<Episode {self.index} of {self.recording.path}: {self.n_steps} steps>"
+
+    @cached_property
+    def _metadata(self) -> dict[str, Any]:
+        return self.recording.episode_metadata(self.index)
+
+    @property
+    def _batch(self) -> pa.RecordBatch:
+        return self.recording.episode_rows(self.index)
+
+    @property
+    def _file(self) -> Path:
+        return episode_file(self.recording.path, self.index)
+
+    def _column(self, name: str) -> pa.Array:
+        return self._batch.column(name)
+
+    def _steps(self, name: str) -> npt.NDArray[Any]:
+        values: npt.NDArray[Any] = self._column(name).to_numpy(zero_copy_only=False)
+        return values[: self.n_steps]
+
+    def _stored_frame(self, t: int) -> Any:
+        column = self._column("observations")
+        if self.recording.stores_png:
+            return memoryview(column[self._checked(t)].as_buffer())
+        return memoryview(column.slice(self._checked(t), 1).flatten().to_numpy())
+
+    def _checked(self, t: int) -> int:
+        if not 0 <= t < self.n_frames:
+            raise IndexError(f"frame {t} of episode {self.index}, which has frames 0 to {self.n_steps}")
+        return t
+
+
+class Recording(Sequence[Episode]):
+    """The finished episodes of a recording on disk.
+
+    Raises `InputError` naming the file when there is no recording at `path`, when it is truncated or garbled, and when
+    a newer agentlab wrote it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._metadata = read_metadata(self.path)
+        self.header = Header.from_metadata(self._metadata, metadata_file(self.path))
+        self.total_steps = int(self._metadata["total_steps"])
+        self.episode_rows = lru_cache(maxsize=_OPEN_EPISODES)(self._read_rows)
+        self.episode_metadata = lru_cache(maxsize=None)(self._read_episode_metadata)
+
+    @property
+    def env_id(self) -> str:
+        return self.header.env_id
+
+    @property
+    def env_kwargs(self) -> dict[str, Any]:
+        return self.header.env_kwargs
+
+    @property
+    def label_schema(self) -> LabelSchema | None:
+        return self.header.label_schema
+
+    @property
+    def action_names(self) -> list[str] | None:
+        return self.header.action_names
+
+    @property
+    def observation_space(self) -> Any:
+        return self.header.observation_space
+
+    @property
+    def action_space(self) -> Any:
+        return self.header.action_space
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        return tuple(self.header.observation_space.shape)
+
+    @cached_property
+    def stores_png(self) -> bool:
+        """Whether frames are PNG; else raw, because Minari reads small or unusual images only so."""
+        return self.header.stores_png
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """When, by which command and with which package versions the recording was begun."""
+        return self.header.provenance
+
+    @property
+    def total_frames(self) -> int:
+        return self.total_steps + len(self)
+
+    def fingerprint(self) -> str:
+        """A SHA-256 that changes when episodes or labels are added or differ."""
+        digest = hashlib.sha256(json.dumps(self._metadata[OWN_KEY]["label_schema"]).encode())
+        for episode in self:
+            digest.update(str(episode.provenance.get("sha256")).encode())
+            added = episode_folder(self.path, episode.index) / "_labels.jsonl"
+            digest.update(added.read_bytes() if added.exists() else b"")
+        return digest.hexdigest()
+
+    def require_episodes(self, at_least: int = 1) -> None:
+        """Raises `InputError` unless the recording has so many episodes."""
+        if len(self) < at_least:
+            raise InputError(
+                f"{self.path}: expected at least {at_least} episode{'s' * (at_least > 1)}, found {len(self)}; "
+                f"record more with  agentlab record {self.env_id} --out REC"
+            )
+
+    def require_labels(self) -> LabelSchema:
+        """The label schema; `InputError` when the recording has none."""
+        if self.label_schema is None:
+            raise InputError(
+                f"{self.path}: expected labelled frames, found a recording without labels; "
+                f"add them with  agentlab label {self.path} --from env"
+            )
+        return self.label_schema
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Episode]: ...
+    def __getitem__(self, index: int | slice) -> Episode | list[Episode]:
+        if isinstance(index, slice):
+            return [Episode(self, i) for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"episode {index} of {self.path}, which has {len(self)}")
+        return Episode(self, index % len(self))
+
+    def __len__(self) -> int:
+        return int(self._metadata["total_episodes"])
+
+    def __iter__(self) -> Iterator[Episode]:
+        return (Episode(self, index) for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<Recording {self.path}: {self.env_id}, {len(self)} episodes, {self.total_steps} steps>"
+
+    def _read_episode_metadata(self, index: int) -> dict[str, Any]:
+        file = episode_folder(self.path, index) / "metadata.json"
+        metadata = read_json(file)
+        for name, kind in (("seed", int), ("total_steps", int), (OWN_KEY, dict)):
+            if not isinstance(metadata.get(name), kind):
+                raise InputError(f"{file}: field {name!r}: expected {kind.__name__}, found {metadata.get(name)!r}")
+        return metadata
+
+    def _read_rows(self, index: int) -> pa.RecordBatch:
+        """The episode's rows, memory-mapped; the file itself is closed again, so episodes cost no descriptors."""
+        file = episode_file(self.path, index)
+        n_frames = self.episode_metadata(index)["total_steps"] + 1
+        try:
+            with pa.memory_map(str(file)) as mapped:
+                rows = pa.ipc.open_file(pa.BufferReader(mapped.read_buffer())).get_batch(0)
+            rows.validate(full=True)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise InputError(f"{file}: expected an Arrow file, found a missing or garbled one ({error})") from error
+        self._require_columns(rows, n_frames, file)
+        return rows
+
+    def _require_columns(self, rows: pa.RecordBatch, n_frames: int, file: Path) -> None:
+        """Raises `InputError` unless every column is there and full; labels may be missing as a whole."""
+        if rows.num_rows != n_frames:
+            raise InputError(f"{file}: expected {n_frames} rows, found {rows.num_rows}")
+        for field in row_schema(self.header):
+            position = rows.schema.get_field_index(field.name)
+            if position < 0 and field.name == "labels":
+                continue
+            if position < 0 or rows.column(position).type != field.type or rows.column(position).null_count:
+                raise InputError(f"{file}: column {field.name!r}: expected {field.type} in every row, found otherwise")

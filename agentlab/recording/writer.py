@@ -1,0 +1,214 @@
+"""Writes recordings: whatever stops it, finished episodes are there, and the running one up to its last row."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from agentlab.artefact import new_folder, read_json, sha256, write_json
+from agentlab.errors import InputError
+from agentlab.recording.frames import Frame
+from agentlab.recording.header import (
+    OWN_KEY,
+    Header,
+    episode_folder,
+    metadata_file,
+    read_metadata,
+)
+from agentlab.recording.lock import WriterLock
+from agentlab.recording.rows import MAX_ROWS, RowMaker, stored_rows
+from agentlab.recording.stream import RowStream, read_whole_rows
+
+ENDED_BY_ENVIRONMENT = "environment"
+ENDED_BY_MAX_STEPS = "max_steps"
+ENDED_BY_INTERRUPTION = "interruption"
+
+
+class RunningEpisode:
+    """An episode being recorded: `step` after step, then `commit` or `discard`."""
+
+    def __init__(self, writer: RecordingWriter, stream: RowStream, rows: RowMaker, where: str) -> None:
+        self._writer = writer
+        self._stream = stream
+        self._rows = rows
+        self._where = where
+        self.n_steps = 0
+
+    def step(
+        self, action: Any, frame: Frame, reward: float, terminated: bool, truncated: bool, info: Mapping[str, Any]
+    ) -> None:
+        """Records one step; `InputError` for a step that does not fit the recording or beyond the longest episode."""
+        where = f"{self._where}, step {self.n_steps}"
+        if self.n_steps + 1 >= MAX_ROWS:
+            raise InputError(f"{where}: expected at most {MAX_ROWS - 1} steps (Minari reads no more), found another")
+        self._stream.append(self._rows.step(action, frame, reward, terminated, truncated, info, where))
+        self.n_steps += 1
+
+    def commit(self, ended_by: str = ENDED_BY_ENVIRONMENT) -> None:
+        """Makes it an episode of the recording. Ended by anything but the environment, its last step is truncated."""
+        self._stream.close()
+        self._writer.commit(self._stream.path, ended_by)
+
+    def discard(self) -> None:
+        self._stream.close()
+        self._stream.path.unlink()
+
+
+class RecordingWriter:
+    """The one writer of a recording, new or continued; recovers on opening and closing what was left unfinished.
+
+    Committing an episode: temporary folder, fsync, rename, and last `metadata.json`, replaced atomically; readers see
+    only the episodes it counts. `recovered` has a line for each episode that was recovered.
+
+    Raises `InputError` when `path` exists and neither `append` nor `force` is given, when it cannot be written, when
+    another process is writing it, and when `append` meets a recording of something else.
+    """
+
+    def __init__(self, path: Path, header: Header, *, append: bool = False, force: bool = False) -> None:
+        self.path = path
+        self.header = header
+        self.recovered: list[str] = []
+        self._rows = RowMaker(header)
+        self._is_new = not (append and metadata_file(path).exists())
+        if self._is_new:
+            _create(path, header, force)
+        self._lock = WriterLock(path)
+        try:
+            self._metadata = self._continued_metadata()
+            self.total_episodes: int = self._metadata["total_episodes"]
+            self.total_steps: int = self._metadata["total_steps"]
+            self._n_bytes = sum(file.stat().st_size for file in (path / "data").rglob("*"))
+            self._inprogress.mkdir(exist_ok=True)
+            self._recover()
+            self._write_metadata()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def begin(
+        self,
+        seed: int,
+        options: dict[str, Any] | None,
+        frame: Frame,
+        info: Mapping[str, Any],
+        provenance: dict[str, Any],
+    ) -> RunningEpisode:
+        """Starts an episode with what `reset` gave. Several may run at once; a commit gives each its number."""
+        where = f"{self.path}: episode with seed {seed}"
+        row = self._rows.first(frame, info, f"{where}, reset")
+        about = {"uuid": str(uuid.uuid4()), "seed": seed, "options": options, "provenance": provenance}
+        stream = RowStream(self._inprogress / f"{about['uuid']}.arrows", self._rows.schema, about)
+        stream.append(row)
+        return RunningEpisode(self, stream, self._rows, where)
+
+    def commit(self, stream: Path, ended_by: str) -> None:
+        """Turns the whole rows of a closed stream into the next episode; one without a step is dropped."""
+        rows_and_about = read_whole_rows(stream)
+        if rows_and_about is not None and rows_and_about[0].num_rows > 1:
+            rows, about = rows_and_about
+            folder = episode_folder(self.path, self.total_episodes)
+            with new_folder(folder) as temporary:
+                self._write_episode(temporary, rows, about, ended_by)
+            self._count(folder)
+            self._write_metadata()
+        stream.unlink()
+
+    def close(self) -> None:
+        """Recovers episodes still running, and removes a new recording that got no episode."""
+        try:
+            self._recover()
+            shutil.rmtree(self._inprogress)
+            if self._is_new and self.total_episodes == 0:
+                shutil.rmtree(self.path)
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _inprogress(self) -> Path:
+        return self.path / "inprogress"
+
+    def _continued_metadata(self) -> dict[str, Any]:
+        metadata = read_metadata(self.path)
+        existing = Header.from_metadata(metadata, metadata_file(self.path))
+        for name in ("env_id", "env_kwargs", "observation_space", "action_space", "label_schema"):
+            expected, found = getattr(existing, name), getattr(self.header, name)
+            if expected != found:
+                raise InputError(f"{self.path}: {name}: expected {expected!r} as recorded there, found {found!r}")
+        return metadata
+
+    def _write_episode(self, folder: Path, rows: pa.RecordBatch, about: dict[str, Any], ended_by: str) -> None:
+        ended = rows.column("terminations")[-1].as_py() or rows.column("truncations")[-1].as_py()
+        ended_by = ENDED_BY_ENVIRONMENT if ended else ended_by
+        stored = stored_rows(rows, self.header, cut=not ended)
+        file = folder / "part-0.arrow"
+        with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, stored.schema) as writer:
+            writer.write_batch(stored)
+        metadata: dict[str, Any] = {
+            "id": self.total_episodes,
+            "total_steps": stored.num_rows - 1,
+            "seed": about["seed"],
+            OWN_KEY: about["provenance"] | {"uuid": about["uuid"], "ended_by": ended_by, "sha256": sha256(file)},
+        }
+        if about["options"] is not None:
+            metadata["options"] = about["options"]
+        write_json(folder / "metadata.json", metadata)
+
+    def _count(self, folder: Path) -> None:
+        self.total_episodes += 1
+        self.total_steps += read_json(folder / "metadata.json")["total_steps"]
+        self._n_bytes += sum(file.stat().st_size for file in folder.iterdir())
+
+    def _write_metadata(self) -> None:
+        totals = {
+            "dataset_size": round(self._n_bytes / 1e6, 1),
+            "total_steps": self.total_steps,
+            "total_episodes": self.total_episodes,
+        }
+        write_json(metadata_file(self.path), self._metadata | totals)
+
+    def _recover(self) -> None:
+        """Clears half-written files, counts episodes renamed but not counted, and commits left-over streams."""
+        for leftover in (self.path / "data").glob(".*"):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        while (folder := episode_folder(self.path, self.total_episodes)).exists():
+            self._count(folder)
+            self._write_metadata()
+        streams = sorted(self._inprogress.glob("*.arrows"), key=os.path.getmtime)
+        committed = self._committed_uuids() if streams else set()
+        for stream in streams:
+            if stream.stem in committed:
+                stream.unlink()
+                continue
+            index = self.total_episodes
+            self.commit(stream, ENDED_BY_INTERRUPTION)
+            if self.total_episodes > index:
+                self.recovered.append(f"{self.path}: recovered an interrupted episode as episode {index}")
+
+    def _committed_uuids(self) -> set[str]:
+        folders = (episode_folder(self.path, index) for index in range(self.total_episodes))
+        return {read_json(folder / "metadata.json")[OWN_KEY]["uuid"] for folder in folders}
+
+
+def _create(path: Path, header: Header, force: bool) -> None:
+    """An empty recording at `path`, whole or not at all."""
+    if force and path.exists():
+        read_metadata(path)
+        WriterLock(path).release()
+    with new_folder(path, force=force) as folder:
+        (folder / "data").mkdir()
+        write_json(metadata_file(folder), header.to_metadata() | {"total_episodes": 0, "total_steps": 0})

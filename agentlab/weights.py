@@ -1,0 +1,77 @@
+"""Tensors on disk as safetensors: weights and the state of optimisers, checked by name and shape when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from agentlab.artefact import write_file
+from agentlab.errors import InputError
+
+
+def save(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Writes named tensors atomically."""
+    write_file(
+        path, safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    )
+
+
+def load(path: Path) -> dict[str, Tensor]:
+    """The named tensors in `path`; `InputError` when it is missing, truncated or garbled."""
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: expected safetensors, found a truncated or garbled file ({error})") from error
+
+
+def load_into(module: nn.Module, path: Path) -> None:
+    """Puts the weights in `path` into `module`; `InputError` naming the first one missing, extra or misshapen."""
+    fill(module, load(path), path)
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Puts `tensors`, which were read from `path`, into `module`; errors as those of `load_into`."""
+    expected = module.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise InputError(f"{path}: weight {name!r}: expected shape {list(tensor.shape)}, found none")
+        if tensors[name].shape != tensor.shape:
+            raise InputError(
+                f"{path}: weight {name!r}: expected shape {list(tensor.shape)}, found {list(tensors[name].shape)}"
+            )
+    for name in tensors:
+        if name not in expected:
+            raise InputError(f"{path}: weight {name!r}: not a weight of this network")
+    module.load_state_dict(tensors)
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under `prefix.name`."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix.`, without it."""
+    return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The tensors of an optimiser's state as `parameter index.name`."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Gives an optimiser the state that `optimizer_state` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

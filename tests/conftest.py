@@ -1,0 +1,53 @@
+"""What several test files share: the command in this process, and small real recordings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agentlab.cli import main
+
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # as the command does, and in force only before OpenCV is imported
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def agentlab(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs the command `agentlab` in this process; what native code prints is caught too."""
+
+    def run(*args: object) -> Outcome:
+        capfd.readouterr()
+        code = main([str(arg) for arg in args])
+        out, err = capfd.readouterr()
+        return Outcome(code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def _catch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("catch") / "recording"
+    assert main(["record", "agentlab/Catch-v0", "--out", str(folder), "--episodes", "4"]) == 0
+    return folder
+
+
+@pytest.fixture
+def catch(_catch: Path, tmp_path: Path) -> Path:
+    """A labelled recording of Catch, four episodes, for this test alone."""
+    return Path(shutil.copytree(_catch, tmp_path / "catch"))

@@ -1,0 +1,86 @@
+"""Small games for tests, made as users make theirs: ids `games:Test/...-v0`, labels as plain dicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import register, registry
+
+
+class Square(gym.Env[Any, Any]):
+    """A white square wanders over a black screen; an episode lasts ten steps."""
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+    label_schema: dict[str, Any] = {"square_x": {"kind": "number", "low": 0, "high": 31, "unit": "px"}}  # noqa: RUF012
+
+    def __init__(self, width: int = 32) -> None:
+        self.observation_space = spaces.Box(0, 255, (32, width), np.uint8)
+        self.action_space: spaces.Space[Any] = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self._t, self._x = 0, int(self.np_random.integers(0, 28))
+        return self._frame(), self._info()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self._t += 1
+        self._x = min(max(self._x + (1 if np.sum(action) > 0 else -1), 0), 27)
+        return self._frame(), float(self._x > 14), self._t >= 10, False, self._info()
+
+    def _frame(self) -> Any:
+        frame = np.zeros(self.observation_space.shape or (), np.uint8)
+        frame[14:18, self._x : self._x + 4] = 255
+        return frame
+
+    def _info(self) -> dict[str, Any]:
+        return {"labels": {"square_x": self._x}}
+
+
+class Unlabelled(Square):
+    """Offers no labels."""
+
+    label_schema = None  # type: ignore[assignment]
+
+    def _info(self) -> dict[str, Any]:
+        return {}
+
+
+class Continuous(Square):
+    """Takes a number as action."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+
+class OutOfRange(Square):
+    """Gives a label a value that its schema excludes."""
+
+    def _info(self) -> dict[str, Any]:
+        return {"labels": {"square_x": 99}}
+
+
+class UnknownLabel(Square):
+    """Gives a label that its schema does not name."""
+
+    def _info(self) -> dict[str, Any]:
+        return {"labels": {"sqare_x": 5}}
+
+
+class OtherLabels(Square):
+    """Names its labels otherwise."""
+
+    label_schema: dict[str, Any] = {"box_x": {"kind": "number", "low": 0, "high": 31, "unit": "px"}}  # noqa: RUF012
+
+    def _info(self) -> dict[str, Any]:
+        return {"labels": {"box_x": self._x}}
+
+
+for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels):
+    if f"Test/{game.__name__}-v0" not in registry:
+        register(f"Test/{game.__name__}-v0", entry_point=game)
+if "Test/Wide-v0" not in registry:
+    register("Test/Wide-v0", entry_point=Square, kwargs={"width": 40})

@@ -1,0 +1,196 @@
+"""Whatever stops the recorder, finished episodes are there and the running one up to its last whole row."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recording_games import Noise, record_noise
+
+from agentlab.errors import InputError
+from agentlab.recording import RandomPolicy, Recording, RecordingWriter, describe, record, verify
+
+HEADER = describe(Noise(), "test/Noise-v0", {}, {})
+
+RECORD_FOREVER = """
+import sys
+from recording_games import Noise
+from agentlab.recording import RandomPolicy, record
+env = Noise(length=40)
+print("ready", flush=True)
+record(env, sys.argv[1], RandomPolicy(env.action_space), episodes=10**6, env_id="test/Noise-v0", append=True)
+"""
+
+
+def run(writer, steps, seed=0, length=100):
+    """Begins an episode and takes some steps, all with action 1."""
+    env = Noise(length=length)
+    episode = writer.begin(seed, None, *env.reset(seed=seed), {})
+    for _ in range(steps):
+        episode.step(1, *env.step(1))
+    return episode
+
+
+def recover(path):
+    """What the next start of a writer finds and tells."""
+    with RecordingWriter(path, HEADER, append=True) as writer:
+        return writer.recovered
+
+
+def assert_replays(recording):
+    for episode in recording:
+        env = Noise(length=1000)
+        frames = [env.reset(seed=episode.seed)[0], *(env.step(action)[0] for action in episode.actions)]
+        np.testing.assert_array_equal(episode.frames(range(episode.n_frames)), frames)
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """The stream of a running episode of five steps."""
+    with tempfile.TemporaryDirectory() as folder, RecordingWriter(Path(folder) / "rec", HEADER) as writer:
+        run(writer, 5)
+        (file,) = (Path(folder) / "rec" / "inprogress").iterdir()
+        return file.name, file.read_bytes()
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_stream_cut_anywhere_gives_back_its_whole_rows(stream, data):
+    name, content = stream
+    cut = data.draw(st.integers(0, len(content)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rec"
+        with RecordingWriter(path, HEADER) as writer:
+            run(writer, 2).commit("max_steps")
+        (path / "inprogress").mkdir()
+        (path / "inprogress" / name).write_bytes(content[:cut])
+        told = recover(path)
+        after = Recording(path)
+        assert len(told) == len(after) - 1
+        assert_replays(after)
+        assert not (path / "inprogress").exists()
+        if cut == len(content):
+            assert after[1].n_steps == 5
+        for episode in after[1:]:
+            assert "recovered an interrupted episode as episode 1" in told[0]
+            assert episode.truncations.tolist() == [False] * (episode.n_steps - 1) + [True]
+            assert episode.provenance["ended_by"] == "interruption"
+
+
+def test_a_finished_episode_that_was_not_committed_is_recovered_as_finished(tmp_path):
+    with RecordingWriter(tmp_path / "rec", HEADER) as writer:
+        run(writer, steps=4, length=4)
+    (episode,) = Recording(tmp_path / "rec")
+    assert episode.provenance["ended_by"] == "environment"
+    assert episode.terminations.tolist() == [False, False, False, True]
+    assert not episode.truncations.any()
+
+
+def test_no_moment_of_a_commit_loses_or_doubles_an_episode(tmp_path, monkeypatch):
+    moments = []
+
+    def snapshot_before(name):
+        call = getattr(os, name)
+
+        def snapshot_then_call(*args, **kwargs):
+            moments.append(tmp_path / f"moment-{len(moments)}")
+            shutil.copytree(tmp_path / "rec", moments[-1])
+            return call(*args, **kwargs)
+
+        monkeypatch.setattr(os, name, snapshot_then_call)
+
+    with RecordingWriter(tmp_path / "rec", HEADER) as writer:
+        run(writer, 3, seed=0).commit("max_steps")
+        episode = run(writer, 4, seed=1)
+        for name in ("fsync", "replace", "rename", "unlink"):
+            snapshot_before(name)
+        episode.commit("max_steps")
+        monkeypatch.undo()
+    assert len(moments) > 8
+    for moment in moments:
+        recover(moment)
+        recording = Recording(moment)
+        assert [(episode.seed, episode.n_steps) for episode in recording] == [(0, 3), (1, 4)]
+        assert recording.total_steps == 7
+        assert_replays(recording)
+
+
+def test_kill_9_loses_no_finished_episode(tmp_path):
+    path = tmp_path / "rec"
+    moments = random.Random(4)
+    recorded = 0
+    for _ in range(5):
+        child = subprocess.Popen(
+            [sys.executable, "-c", RECORD_FOREVER, str(path)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        )
+        child.stdout.readline()
+        time.sleep(moments.uniform(0.2, 0.6))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        if (path / "data" / "metadata.json").exists():
+            recording = Recording(path)
+            assert len(recording) >= recorded
+            recorded = len(recording)
+    recover(path)
+    recording = Recording(path)
+    assert recorded <= len(recording)
+    assert recorded > 0
+    assert [episode.seed for episode in recording] == list(range(len(recording)))
+    assert verify(recording, make=lambda env_id, env_kwargs: Noise(length=40)).difference is None  # noqa: ARG005
+
+
+def test_a_second_writer_is_refused_by_the_process_id_of_the_first(tmp_path):
+    with RecordingWriter(tmp_path / "rec", HEADER) as writer:
+        run(writer, 2).commit("max_steps")
+        with pytest.raises(InputError, match=f"is being written by process {os.getpid()}"):
+            RecordingWriter(tmp_path / "rec", HEADER, append=True)
+        run(writer, 2).commit("max_steps")
+    assert len(Recording(tmp_path / "rec")) == 2
+
+
+def test_the_lock_of_a_dead_process_is_in_nobodys_way(tmp_path):
+    recording = record_noise(tmp_path / "rec")
+    (recording.path / "writer.lock").write_text("999999")
+    recover(recording.path)
+    assert sorted(file.name for file in recording.path.iterdir()) == ["data"]
+
+
+def test_several_episodes_may_run_at_once(tmp_path):
+    with RecordingWriter(tmp_path / "rec", HEADER) as writer:
+        one, other, unwanted = run(writer, 2, seed=1), run(writer, 3, seed=2), run(writer, 1, seed=3)
+        other.commit("max_steps")
+        unwanted.discard()
+        one.commit("max_steps")
+    assert [(episode.seed, episode.n_steps) for episode in Recording(tmp_path / "rec")] == [(2, 3), (1, 2)]
+
+
+def test_an_episode_of_more_steps_than_minari_reads_is_refused_not_spoilt(tmp_path, monkeypatch):
+    monkeypatch.setattr("agentlab.recording.writer.MAX_ROWS", 4)
+    with (
+        RecordingWriter(tmp_path / "rec", HEADER) as writer,
+        pytest.raises(InputError, match="expected at most 3 steps"),
+    ):
+        run(writer, 4)
+    assert Recording(tmp_path / "rec")[0].n_steps == 3
+
+
+def test_a_folder_without_write_permission_is_named(tmp_path, monkeypatch):
+    def denied(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    with pytest.raises(InputError, match=r"rec: cannot be written \(Permission denied\)"):
+        record(Noise(), tmp_path / "rec", RandomPolicy(Noise().action_space), episodes=1, env_id="test/Noise-v0")

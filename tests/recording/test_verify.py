@@ -1,0 +1,163 @@
+"""A replay is equal to its recording, and whatever was changed in either is named by episode, step and field."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import gymnasium as gym
+import numpy as np
+import pyarrow as pa
+import pytest
+from recording_games import Noise, record_noise
+
+from agentlab.errors import InputError
+from agentlab.recording import Recording, verify
+
+
+@pytest.fixture
+def copy(tmp_path, catch):
+    shutil.copytree(catch.path, tmp_path / "copy")
+    return Recording(tmp_path / "copy")
+
+
+def make_noise(env_id, env_kwargs):  # noqa: ARG001
+    return Noise()
+
+
+def rewrite(recording, column, change):
+    """Changes a column of episode 1 by `change(list of values)`."""
+    file = recording.path / "data" / "1" / "part-0.arrow"
+    rows = pa.ipc.open_file(pa.py_buffer(file.read_bytes())).get_batch(0)
+    values = rows.column(column).to_pylist()
+    change(values)
+    changed = rows.set_column(
+        rows.schema.get_field_index(column), rows.schema.field(column), pa.array(values, rows.column(column).type)
+    )
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, changed.schema) as writer:
+        writer.write_batch(changed)
+    return Recording(recording.path)
+
+
+def where(difference):
+    return (difference.episode, difference.step, difference.field)
+
+
+@pytest.mark.parametrize("name", ["catch", "pong"])
+def test_a_recording_is_equal_to_its_replay(request, name):
+    recording = request.getfixturevalue(name)
+    verification = verify(recording)
+    assert verification.difference is None
+    assert verification.changed_setup == []
+    assert (verification.episodes, verification.steps) == (len(recording), recording.total_steps)
+
+
+@pytest.mark.parametrize("cut", [{"length": 9}, {"length": 5}])
+def test_episodes_cut_short_are_equal_to_their_replays(tmp_path, cut):
+    recording = record_noise(tmp_path / "rec", **cut)
+    verification = verify(recording, make=lambda env_id, env_kwargs: Noise(**cut))  # noqa: ARG005
+    assert verification.difference is None
+
+
+@pytest.mark.parametrize("offset", [0, 5, 18, 30, 60, -1])
+def test_one_changed_byte_of_a_stored_frame_is_named(copy, offset):
+    png = copy[1].encoded_frame(17)
+    file = copy.path / "data" / "1" / "part-0.arrow"
+    content = bytearray(file.read_bytes())
+    content[content.index(png) + offset % len(png)] ^= 0x10
+    file.write_bytes(content)
+    difference = verify(Recording(copy.path)).difference
+    assert where(difference) == (1, 17, "frame")
+    assert str(difference).startswith("episode 1, step 17, field 'frame': recorded ")
+    assert difference.found_frame.shape == (84, 84)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "field", "step"),
+    [
+        ("rewards", 0.5, "reward", 20),
+        ("terminations", True, "terminated", 20),
+        ("truncations", True, "truncated", 20),
+        ("frame_hash", bytes(16), "frame", 20),
+        ("actions", 7, "action", 20),
+        ("t_ns", 0, "part-0.arrow", None),
+        ("info_json", "{}  ", "part-0.arrow", None),
+    ],
+)
+def test_a_changed_value_is_named(copy, column, value, field, step):
+    changed = rewrite(copy, column, lambda values: values.__setitem__(20, value))
+    assert where(verify(changed).difference) == (1, step, field)
+
+
+def test_another_action_shows_in_the_frame_it_leads_to(copy):
+    action = copy[1].actions[20]
+    changed = rewrite(copy, "actions", lambda values: values.__setitem__(20, 1 if action == 2 else 2))
+    difference = verify(changed).difference
+    assert (difference.episode, difference.field) == (1, "frame")
+    assert difference.step in (21, 22)
+    assert not np.array_equal(difference.recorded_frame, difference.found_frame)
+
+
+def test_a_changed_label_is_named(copy):
+    changed = rewrite(copy, "labels", lambda values: values[20].__setitem__("paddle_x", 6.5))
+    difference = verify(changed).difference
+    assert where(difference) == (1, 20, "labels.paddle_x")
+    assert difference.recorded == 6.5
+
+
+def test_another_seed_shows_in_the_first_frame(copy):
+    file = copy.path / "data" / "1" / "metadata.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"seed": 99}))
+    assert where(verify(Recording(copy.path)).difference) == (1, 0, "frame")
+
+
+def test_an_environment_that_changed_is_found(tmp_path):
+    class Changed(Noise):
+        def step(self, action):
+            frame, reward, *rest = super().step(action)
+            return frame, reward + (self.t == 3), *rest
+
+    recording = record_noise(tmp_path / "rec")
+    difference = verify(recording, make=lambda env_id, env_kwargs: Changed()).difference  # noqa: ARG005
+    assert where(difference) == (0, 2, "reward")
+    assert difference.found == difference.recorded + 1
+
+
+def test_versions_that_differ_are_named(copy):
+    file = copy.path / "data" / "1" / "metadata.json"
+    metadata = json.loads(file.read_text())
+    metadata["agentlab"]["versions"] |= {"gymnasium": "0.21.0", "retro": "1.0"}
+    file.write_text(json.dumps(metadata))
+    assert verify(Recording(copy.path)).changed_setup == [
+        f"gymnasium: recorded with 0.21.0, {gym.__version__}, installed {gym.__version__}",
+        "retro: recorded with 1.0, installed none",
+    ]
+
+
+def test_an_environment_made_otherwise_is_named(copy):
+    file = copy.path / "data" / "metadata.json"
+    metadata = json.loads(file.read_text())
+    metadata["env_spec"] = metadata["env_spec"].replace('"render_mode": null', '"render_mode": "human"')
+    file.write_text(json.dumps(metadata))
+    (line,) = verify(Recording(copy.path)).changed_setup
+    assert "other settings or wrappers" in line
+
+
+def test_an_environment_that_is_not_installed_is_bad_input(tmp_path):
+    recording = record_noise(tmp_path / "rec")
+    with pytest.raises(InputError, match=r"its environment cannot be made: .*test/Noise-v0"):
+        verify(recording)
+
+
+def test_an_empty_recording_is_bad_input(copy):
+    file = copy.path / "data" / "metadata.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"total_episodes": 0, "total_steps": 0}))
+    with pytest.raises(InputError, match="expected at least 1 episode"):
+        verify(Recording(copy.path))
+
+
+def test_progress_counts_every_step(catch):
+    told = []
+    verify(catch, on_step=lambda episodes, steps: told.append((episodes, steps)))
+    assert told[-1] == (1, catch.total_steps)
+    assert [steps for _, steps in told] == sorted(steps for _, steps in told)

@@ -1,0 +1,400 @@
+"""Bad input of every kind: one clear line on stderr, exit code 2, and nothing on disk has changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Command, Outcome
+from safetensors.numpy import load_file, save_file
+
+from agentlab.cli import main
+
+HERE = Path(__file__).parent
+SQUARE = "games:Test/Square-v0"
+SMALL_FIT = ["--epochs", "1"]
+SMALL_HEAD = ["--total-steps", "200", "--n-envs", "2"]
+SMALL_RUN = [
+    "--record.episodes", "4", "--extractor.epochs", "1", "--head.total-steps", "200", "--head.n-envs", "2",
+    "--evaluate.episodes", "2",
+]  # fmt: skip
+
+
+@contextmanager
+def unchanged(folder: Path) -> Iterator[None]:
+    """Asserts that the block changes no file below `folder`, and makes or removes none."""
+
+    def contents() -> dict[str, bytes | None]:
+        return {str(path): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+    before = contents()
+    yield
+    assert contents() == before
+
+
+Refuses = Callable[..., None]
+
+
+@pytest.fixture
+def refuses(agentlab: Command, tmp_path: Path) -> Refuses:
+    """Asserts that a command fails with exit code 2 and one line that holds all of `parts`, and changes nothing."""
+
+    def check(args: list[object], *parts: str) -> None:
+        with unchanged(tmp_path):
+            outcome = agentlab(*args)
+        assert_refused(outcome, *parts)
+
+    return check
+
+
+def assert_refused(outcome: Outcome, *parts: str) -> None:
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    assert len(outcome.err.splitlines()) == 1, outcome.err
+    assert outcome.err.startswith("agentlab: ")
+    for part in parts:
+        assert part in outcome.err
+
+
+def in_a_new_process(args: list[object], without: tuple[str, ...] = ()) -> Outcome:
+    """The command in a Python of its own, in which the modules `without` are not installed."""
+    hide = "\n".join(f"sys.modules[{name!r}] = None" for name in without)
+    code = f"import sys\n{hide}\nfrom agentlab.cli import main\nsys.exit(main())"
+    command = [sys.executable, "-c", code, *map(str, args)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)
+    return Outcome(run.returncode, run.stdout, run.stderr)
+
+
+def made(tmp_path_factory: pytest.TempPathFactory, name: str, *args: object) -> Path:
+    """The artefact that a command leaves at `--out`."""
+    out = tmp_path_factory.mktemp(name) / name
+    assert main([*map(str, args), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def square_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory, "square", "record", SQUARE, "--episodes", 4)
+
+
+@pytest.fixture(scope="session")
+def square_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory, "run", "run", "catch", "--env", SQUARE, *SMALL_RUN)
+
+
+@pytest.fixture
+def recording(square_recording: Path, tmp_path: Path) -> Path:
+    """A labelled recording of four short episodes, for this test alone."""
+    return Path(shutil.copytree(square_recording, tmp_path / "recording"))
+
+
+@pytest.fixture
+def run(square_run: Path, tmp_path: Path) -> Path:
+    """A whole small run, for this test alone."""
+    return Path(shutil.copytree(square_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder that must not appear."""
+    return tmp_path / "out"
+
+
+def garble(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 16] = b"\xff\x00\xfe garbled \x00\x01\x02\x03"
+    file.write_bytes(bytes(content))
+
+
+def truncate(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) * 2 // 3])
+
+
+class TestUnknownNames:
+    @pytest.mark.parametrize(
+        ("env", "parts"),
+        [
+            ("ALE/Pongg-v5", ["environment 'ALE/Pongg-v5'", "Did you mean 'ALE/Pong-v5'?"]),
+            ("Pong-v5", ["Did you mean 'ALE/Pong-v5'?"]),
+            ("agentlab/Ketch-v0", ["Did you mean 'agentlab/Catch-v0'?"]),
+            ("agentlab/Catch-v7", ["Did you mean 'agentlab/Catch-v0'?"]),
+            ("games:Test/Sqare-v0", ["Did you mean 'Test/Square-v0'?"]),
+            ("no_such_module:Test/Square-v0", ["module 'no_such_module' cannot be imported"]),
+        ],
+    )
+    def test_environment(self, env: str, parts: list[str], refuses: Refuses, out: Path):
+        refuses(["record", env, "--out", out], *parts)
+        refuses(["run", "catch", "--env", env, "--out", out], *parts)
+
+    def test_environment_for_training(self, refuses: Refuses, run: Path, out: Path):
+        refuses(
+            ["train", run / "extractor", "--env", "agentlab/Ketch-v0", "--out", out],
+            "Did you mean 'agentlab/Catch-v0'?",
+        )
+
+    def test_recipe(self, refuses: Refuses, out: Path):
+        refuses(["run", "pnog", "--out", out], "recipe 'pnog'", "Did you mean 'pong'?")
+        refuses(["run", "mine.yaml", "--out", out], "mine.yaml", "No such file")
+
+    def test_argument_of_the_environment(self, refuses: Refuses, out: Path):
+        refuses(["record", SQUARE, "--out", out, "--env-kwargs", "widht=3"], "widht")
+
+    def test_policy(self, refuses: Refuses, out: Path):
+        refuses(["record", SQUARE, "--out", out, "--policy", "randon"], "policy 'randon'", "Did you mean 'random'?")
+
+    def test_device(self, refuses: Refuses, recording: Path, out: Path):
+        refuses(["fit", recording, "--out", out, "--device", "gpu"], "gpu")
+
+
+class TestRecipeFields:
+    @pytest.mark.parametrize(
+        ("text", "parts"),
+        [
+            ("env: agentlab/Catch-v0\nhaed: {}", ["unknown field 'haed'", "Did you mean 'head'?"]),
+            ("env: agentlab/Catch-v0\nhead: {total_steps: many}", ["field 'head.total_steps'", "found 'many'"]),
+            ("env: agentlab/Catch-v0\nextractor: {holdout: 2}", ["field 'extractor.holdout'", "found 2"]),
+            ("env: [agentlab/Catch-v0", ["expected YAML"]),
+            ("", ["expected a mapping"]),
+        ],
+    )
+    def test_in_a_file(self, text: str, parts: list[str], refuses: Refuses, tmp_path: Path, out: Path):
+        file = tmp_path / "mine.yaml"
+        file.write_text(text)
+        refuses(["run", file, "--out", out], str(file), *parts)
+
+    def test_that_is_not_text(self, refuses: Refuses, tmp_path: Path, out: Path):
+        file = tmp_path / "mine.yaml"
+        file.write_bytes(b"\x80\x81\xff")
+        refuses(["run", file, "--out", out], str(file), "expected YAML")
+
+    def test_on_the_command_line(self, refuses: Refuses, out: Path):
+        refuses(["run", "catch", "--head.total-step", "5", "--out", out], "Did you mean '--head.total-steps'?")
+        refuses(["run", "catch", "--head.total-steps", "5.5", "--out", out], "--head.total-steps", "found '5.5'")
+        refuses(["run", "catch", "--head.dqn.gamma", "1", "--out", out], "--head.dqn.gamma", "found 1.0")
+
+    def test_of_a_run_that_is_resumed(self, refuses: Refuses, run: Path):
+        args = ["run", "catch", "--env", SQUARE, *SMALL_RUN, "--out", run, "--resume"]
+        refuses([*args, "--extractor.epochs", "2"], "recipe.yaml", "field 'extractor.epochs'", "began with 1, found 2")
+
+
+class TestRecordings:
+    def test_without_labels(self, refuses: Refuses, agentlab: Command, tmp_path: Path, out: Path):
+        unlabelled = tmp_path / "unlabelled"
+        assert agentlab("record", "games:Test/Unlabelled-v0", "--out", unlabelled, "--episodes", 2).code == 0
+        refuses(["fit", unlabelled, "--out", out], str(unlabelled), "labels", "agentlab label")
+        refuses(
+            ["run", "catch", "--env", "games:Test/Unlabelled-v0", "--recordings", unlabelled, "--out", out],
+            str(unlabelled),
+            "labels",
+        )
+        refuses(["label", unlabelled, "--from", "env"], "label_schema")
+
+    def test_of_an_environment_without_labels(self, refuses: Refuses, out: Path):
+        refuses(["run", "catch", "--env", "games:Test/Unlabelled-v0", "--out", out], "label_schema")
+
+    def test_labels_outside_the_schema(self, refuses: Refuses, out: Path):
+        refuses(["record", "games:Test/OutOfRange-v0", "--out", out], "label 'square_x'", "0 to 31", "found 99")
+        refuses(["record", "games:Test/UnknownLabel-v0", "--out", out], "label 'sqare_x'", "Did you mean 'square_x'?")
+
+    @pytest.mark.parametrize(
+        ("line", "parts"),
+        [
+            ('{"frame": 1, "labels": {"square_x": 99}}', ["line 1", "'square_x'", "found 99"]),
+            ('{"frame": 1, "labels": {"sqare_x": 5}}', ["line 1", "'sqare_x'", "Did you mean 'square_x'?"]),
+            ('{"frame": 99, "labels": {"square_x": 5}}', ["line 1", "'frame'", "found 99"]),
+            ('{"frame": 1, "labels"', ["line 1", "garbled"]),
+        ],
+    )
+    def test_added_labels(self, line: str, parts: list[str], refuses: Refuses, recording: Path, out: Path):
+        (recording / "data" / "0" / "_labels.jsonl").write_text(line + "\n")
+        refuses(["fit", recording, "--out", out], "_labels.jsonl", *parts)
+
+    def test_empty(self, refuses: Refuses, recording: Path, out: Path):
+        metadata = recording / "data" / "metadata.json"
+        content = json.loads(metadata.read_text())
+        metadata.write_text(json.dumps({**content, "total_episodes": 0, "total_steps": 0}))
+        for args in (
+            ["fit", recording, "--out", out],
+            ["replay", recording, "--verify"],
+            ["label", recording, "--from", "env"],
+        ):
+            refuses(args, str(recording), "expected", "episode")
+
+    def test_a_folder_that_is_none(self, refuses: Refuses, tmp_path: Path, out: Path):
+        for path in (tmp_path / "nothing", tmp_path):
+            refuses(["fit", path, "--out", out], str(path), "expected a recording")
+            refuses(["replay", path], str(path), "expected a recording")
+
+    def test_one_episode_only(self, refuses: Refuses, agentlab: Command, tmp_path: Path, out: Path):
+        one = tmp_path / "one"
+        assert agentlab("record", SQUARE, "--out", one, "--episodes", 1).code == 0
+        refuses(["fit", one, "--out", out], str(one), "at least 2 episodes", "found 1")
+        refuses(["run", "catch", "--env", SQUARE, "--recordings", one, "--out", out], "at least 2 episodes")
+        refuses(["run", "catch", "--env", SQUARE, "--record.episodes", "1", "--out", out], "at least 2 episodes")
+
+    def test_of_different_games(self, refuses: Refuses, agentlab: Command, tmp_path: Path, recording: Path, out: Path):
+        for game, parts in (("Wide", ["frames of shape"]), ("OtherLabels", ["label"])):
+            other = tmp_path / game
+            assert agentlab("record", f"games:Test/{game}-v0", "--out", other, "--episodes", 2).code == 0
+            refuses(["fit", recording, other, "--out", out], str(other), *parts)
+
+    def test_of_another_game_than_the_run(self, refuses: Refuses, recording: Path, out: Path):
+        args = ["run", "catch", "--env", "games:Test/Wide-v0", "--recordings", recording, "--out", out]
+        refuses(args, str(recording), "frames of shape")
+
+    def test_appended_to_with_another_game(self, refuses: Refuses, recording: Path):
+        refuses(["record", "games:Test/Wide-v0", "--out", recording, "--append"], str(recording))
+
+
+class TestExtractors:
+    def test_for_other_frames(self, refuses: Refuses, run: Path, out: Path):
+        args = ["train", run / "extractor", "--env", "games:Test/Wide-v0", "--out", out]
+        refuses(args, "frames of shape (32, 32)", "found (32, 40)")
+
+    def test_for_other_labels(self, refuses: Refuses, run: Path, out: Path):
+        args = ["train", run / "extractor", "--env", "games:Test/OtherLabels-v0", "--out", out]
+        refuses(args, "square_x", "box_x")
+
+    def test_another_one_than_the_head_was_trained_on(
+        self, refuses: Refuses, agentlab: Command, run: Path, recording: Path
+    ):
+        fit = ["fit", recording, "--out", run / "extractor", "--force", "--seed", 7, *SMALL_FIT]
+        assert agentlab(*fit).code == 0
+        refuses(["evaluate", run, "--episodes", 2], str(run / "head"), "extractor")
+        refuses(["export", run, "--onnx", run / "model.onnx"], str(run / "head"), "extractor")
+
+
+class TestWeightsAndFiles:
+    @pytest.mark.parametrize("part", ["extractor", "head"])
+    def test_weights_of_the_wrong_shape(self, part: str, refuses: Refuses, run: Path):
+        file = run / part / "weights.safetensors"
+        tensors = load_file(file)
+        name = max(tensors, key=lambda key: tensors[key].size)
+        save_file({**tensors, name: np.zeros(3, np.float32)}, file)
+        refuses(["evaluate", run, "--episodes", 2], str(file), name)
+
+    @pytest.mark.parametrize("part", ["extractor", "head"])
+    def test_weights_that_are_missing(self, part: str, refuses: Refuses, run: Path):
+        file = run / part / "weights.safetensors"
+        tensors = load_file(file)
+        missing = min(tensors)
+        save_file({name: tensor for name, tensor in tensors.items() if name != missing}, file)
+        refuses(["evaluate", run, "--episodes", 2], str(file), missing)
+
+    @pytest.mark.parametrize("damage", [truncate, garble])
+    @pytest.mark.parametrize(
+        "name", ["extractor/weights.safetensors", "extractor/meta.json", "head/weights.safetensors", "head/meta.json"]
+    )
+    def test_a_damaged_file_of_a_run(self, name: str, damage: Callable[[Path], None], refuses: Refuses, run: Path):
+        damage(run / name)
+        refuses(["evaluate", run, "--episodes", 2], str(run / name))
+
+    @pytest.mark.parametrize("damage", [truncate, garble])
+    @pytest.mark.parametrize("name", ["recipe.yaml", "timings.json", "scores.json", "extractor/meta.json"])
+    def test_a_damaged_file_of_a_run_that_is_resumed(
+        self, name: str, damage: Callable[[Path], None], agentlab: Command, run: Path
+    ):
+        damage(run / name)
+        with unchanged(run / "head"):
+            outcome = agentlab("run", "catch", "--env", SQUARE, *SMALL_RUN, "--out", run, "--resume")
+        assert outcome.code == 2
+        assert outcome.err.splitlines()[-1].startswith("agentlab: ")
+        assert str(run / name) in outcome.err.splitlines()[-1]
+
+    @pytest.mark.parametrize("damage", [truncate, garble])
+    @pytest.mark.parametrize("name", ["metadata.json", "0/metadata.json", "0/part-0.arrow"])
+    def test_a_damaged_file_of_a_recording(
+        self, name: str, damage: Callable[[Path], None], refuses: Refuses, recording: Path, out: Path
+    ):
+        damage(recording / "data" / name)
+        refuses(["fit", recording, "--out", out, *SMALL_FIT], str(recording / "data" / name))
+
+    @pytest.mark.parametrize("name", ["extractor", "head"])
+    def test_a_file_of_a_newer_version(self, name: str, refuses: Refuses, run: Path):
+        meta = run / name / "meta.json"
+        meta.write_text(json.dumps({**json.loads(meta.read_text()), "format_version": 99}))
+        refuses(["evaluate", run], str(meta), "format_version", "99")
+
+    def test_an_artefact_of_another_kind(self, refuses: Refuses, run: Path, recording: Path, out: Path):
+        refuses(["train", run / "head", "--env", SQUARE, "--out", out], "expected 'extractor', found 'head'")
+        refuses(["evaluate", recording], str(recording))
+        refuses(["fit", run / "extractor", "--out", out], str(run / "extractor"), "expected a recording")
+        refuses(["inspect", run / "extractor" / "weights.safetensors"], "expected")
+
+    def test_a_damaged_model(self, refuses: Refuses, agentlab: Command, run: Path):
+        model = run / "model.onnx"
+        assert agentlab("export", run, "--onnx", model).code == 0
+        truncate(model)
+        refuses(["inspect", model], str(model), "truncated or garbled")
+
+
+class TestOutput:
+    def test_that_exists(self, refuses: Refuses, recording: Path, run: Path):
+        refuses(["record", SQUARE, "--out", recording], str(recording), "exists already", "--force")
+        refuses(["fit", recording, "--out", run / "extractor"], str(run / "extractor"), "exists already")
+        refuses(
+            ["train", run / "extractor", "--env", SQUARE, "--out", run / "head"], str(run / "head"), "exists already"
+        )
+        refuses(["run", "catch", "--out", run], str(run), "exists already", "--resume")
+        (run / "model.onnx").write_bytes(b"mine")
+        refuses(["export", run, "--onnx", run / "model.onnx"], "model.onnx", "exists already")
+
+    def test_that_may_not_be_written(self, refuses: Refuses, recording: Path, run: Path):
+        below_a_file = recording / "data" / "metadata.json" / "out"
+        for out in (Path("/proc/agentlab/out"), below_a_file):
+            refuses(["record", SQUARE, "--out", out], str(out), "cannot be written")
+            refuses(["fit", recording, "--out", out, *SMALL_FIT], str(out), "cannot be written")
+            refuses(
+                ["train", run / "extractor", "--env", SQUARE, "--out", out, *SMALL_HEAD], str(out), "cannot be written"
+            )
+            refuses(["run", "catch", "--out", out], str(out), "cannot be written")
+            refuses(["export", run, "--onnx", out], str(out))
+
+    def test_that_is_no_run_is_not_replaced(self, refuses: Refuses, tmp_path: Path):
+        (tmp_path / "thesis").mkdir()
+        (tmp_path / "thesis" / "chapter.tex").write_text("precious")
+        refuses(["run", "catch", "--out", tmp_path / "thesis", "--force"], "expected a run to replace")
+        refuses(["run", "catch", "--out", tmp_path / "thesis", "--resume"], "no run that could be resumed")
+
+
+class TestEnvironments:
+    def test_without_images(self, refuses: Refuses, out: Path):
+        refuses(["record", "CartPole-v1", "--out", out], "CartPole-v1", "images", "shape (4,)")
+        refuses(["run", "catch", "--env", "CartPole-v1", "--out", out], "CartPole-v1", "images")
+
+    def test_without_images_for_training(self, refuses: Refuses, run: Path, out: Path):
+        refuses(["train", run / "extractor", "--env", "CartPole-v1", "--out", out], "CartPole-v1", "images")
+
+    def test_with_continuous_actions_for_dqn(self, refuses: Refuses, run: Path, out: Path):
+        parts = ["dqn", "Discrete", "found Box", "ppo"]
+        refuses(["run", "catch", "--env", "games:Test/Continuous-v0", "--out", out], *parts)
+        refuses(["train", run / "extractor", "--env", "games:Test/Continuous-v0", "--out", out], *parts)
+
+
+class TestMissingExtras:
+    def test_atari(self, tmp_path: Path, out: Path):
+        with unchanged(tmp_path):
+            for args in (["record", "ALE/Pong-v5", "--out", out], ["run", "pong", "--recordings", "--out", out]):
+                outcome = in_a_new_process(args, without=("ale_py",))
+                assert_refused(outcome, "ale-py is not installed", "pip install 'agentlab[atari]'")
+
+    def test_onnx(self, run: Path):
+        with unchanged(run):
+            outcome = in_a_new_process(["export", run, "--onnx", run / "model.onnx"], without=("onnx", "onnxruntime"))
+        assert_refused(outcome, "is not installed", "pip install 'agentlab[onnx]'")
+
+
+def test_a_process_of_its_own_fails_the_same_way(out: Path):
+    outcome = in_a_new_process(["record", "games:Test/Sqare-v0", "--out", out])
+    assert_refused(outcome, "Did you mean 'Test/Square-v0'?")
+    assert_refused(in_a_new_process(["run", "pnog"]), "Did you mean 'pong'?")
+    assert not out.exists()
