@@ -15,15 +15,17 @@ from typing import Any
 from agentlab.errors import InputError
 
 META = "meta.json"
+MARKS = (META, "data/metadata.json")
+"""What tells an artefact from any other folder: the second is a recording's, as Minari wants it."""
 
 
 @contextmanager
 def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yields a temporary folder beside `path` that takes its place, fsynced, when the block ends without an error.
 
-    Raises `InputError` before anything is written when `path` exists (and not `force`) or cannot be written to.
+    Raises `InputError` before anything is written when `path` may not be replaced or cannot be written to.
     """
-    require_absent(path, force=force)
+    require_room(path, force=force)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -32,14 +34,21 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        for file in temporary.rglob("*"):
+        for file in (temporary, *temporary.rglob("*")):
             _fsync(file)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.rename(path)
+        _take_place(temporary, path)
         _fsync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_room(path: Path, *, force: bool = False) -> None:
+    """Raises `InputError` unless a new folder may stand at `path`: nothing is there, or an artefact and `force`."""
+    require_absent(path, force=force)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: expected a folder to replace, found a file")
+    if path.exists() and any(path.iterdir()) and not any((path / mark).exists() for mark in MARKS):
+        raise InputError(f"{path}: expected an artefact of agentlab to replace, found a folder without {META}")
 
 
 def require_absent(path: Path, *, force: bool = False) -> None:
@@ -52,13 +61,16 @@ def write_file(path: Path, content: str | bytes) -> None:
     """Writes `path` atomically: temporary name, flush, fsync, rename."""
     data = content.encode() if isinstance(content, str) else content
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.chmod(0o644)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
@@ -95,10 +107,28 @@ def read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
     return meta
 
 
+def require_unchanged(path: Path, digest: object) -> None:
+    """Raises `InputError` unless the SHA-256 of the file `path` is `digest`, which was written down with it."""
+    found = sha256(path)
+    if found != digest:
+        raise InputError(f"{path}: garbled: expected the SHA-256 {str(digest)[:12]}, found {found[:12]}; make it again")
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _take_place(new: Path, path: Path) -> None:
+    """Renames `new` to `path`; what was there is moved aside first and deleted last."""
+    if not path.exists():
+        new.rename(path)
+        return
+    old = new.with_name(f"{new.name}.old")
+    path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old)
 
 
 def _fsync(path: Path) -> None:

@@ -23,6 +23,8 @@ def pick(name: str) -> torch.device:
 
 def use_threads(threads: int) -> None:
     """Sets torch's threads for this process; 0 takes one for each core this process may use."""
+    if threads < 0:
+        raise InputError(f"threads: expected at least 0, found {threads}")
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
 
 

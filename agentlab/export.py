@@ -45,7 +45,6 @@ def export_onnx(run: Path, file: Path, *, seed: int = 0, force: bool = False) ->
     from agentlab.head import Agent
 
     agent = Agent.load(run, device="cpu")
-    agent.extractor.eye.network.use_bfloat16(False)  # in which ONNX Runtime has no convolution
     module = agent.module().eval()
     frames = real_frames(agent, FRAMES_CHECKED, seed)
     outputs = _outputs(module, frames)

@@ -11,6 +11,9 @@ from agentlab.artefact import META, read_json, sha256
 from agentlab.errors import InputError, MissingExtraError
 
 WEIGHTS = "weights.safetensors"
+INLINE = 4
+"""Facts that still fit on one line."""
+
 BULKY = ("labels", "label_schema", "recipe", "config", "architecture", "preprocessing", "metrics", "parents", "kind")
 """Fields of a `meta.json` that are described apart, or not at all."""
 
@@ -25,9 +28,10 @@ def describe(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file or folder")
     describer = _describer(path)
     try:
-        return {"path": str(path), **describer(path), "bytes": _size(path)}
+        facts = describer(path)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: expected an artefact of agentlab, found a garbled one ({error!r})") from error
+    return {"path": str(path), "kind": facts.pop("kind"), "bytes": _size(path), **facts}
 
 
 def render(description: Mapping[str, Any]) -> str:
@@ -113,9 +117,9 @@ def _run(path: Path) -> dict[str, Any]:
         **_short_facts(meta),
         "scores": {name: value for name, value in scores.items() if name not in ("returns", "lengths", "env_kwargs")},
         "seconds": read_json(path / "timings.json") if (path / "timings.json").exists() else {},
-        "recipe": {name: value for name, value in flatten(recipe.load(path / "recipe.yaml")) if value is not None},
         **parts,
         "parents": _parents(meta) or parts.get("extractor", {}).get("parents", []),
+        "recipe": {name: value for name, value in flatten(recipe.load(path / "recipe.yaml")) if value is not None},
     }
 
 
@@ -160,32 +164,31 @@ def _size(path: Path) -> int:
 
 
 def _lines(facts: Mapping[str, Any], indent: str, skip: tuple[str, ...] = ()) -> list[str]:
-    """`name  value` lines; mappings and lists of mappings become indented blocks, what is empty is left out."""
+    """`name  value` lines; what is long becomes an indented block, what is empty is left out."""
     shown = {name: value for name, value in facts.items() if name not in skip and value not in (None, {}, [], "")}
     width = max((len(name) for name, value in shown.items() if not _is_block(value)), default=0)
     lines = []
     for name, value in shown.items():
         if not _is_block(value):
-            lines.append(f"{indent}{name:<{width}}  {_inline(name, value)}")
-            continue
-        lines.append(f"{indent}{name}")
-        blocks = [value] if isinstance(value, Mapping) else value
-        for block in blocks:
-            lines += _lines(block, indent + "  ")
+            lines.append(f"{indent}{name:<{width}}  {_inline(value)}")
+        elif isinstance(value, Mapping):
+            lines += [f"{indent}{name}", *_lines(value, indent + "  ")]
+        else:
+            lines += [f"{indent}{name}", *(f"{indent}  {_inline(item)}" for item in value)]
     return lines
 
 
 def _is_block(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return True
+        return len(value) > INLINE or any(isinstance(inner, Mapping | list) for inner in value.values())
     return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
 
 
-def _inline(name: str, value: Any) -> str:
-    if name == "bytes":
-        return f"{value:,}"
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_inline(inner)}" for name, inner in value.items() if inner is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(_inline(item) for item in value)
     if isinstance(value, float):
         return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(_inline("", item) for item in value)
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) and value >= 10_000 else str(value)

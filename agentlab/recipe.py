@@ -73,7 +73,7 @@ class DQNConfig:
     n_steps: Count = 10
     """Steps whose differences a return adds up before it trusts the network."""
     learning_rate: Positive = 5e-4
-    """Step size."""
+    """Step size at the start; it falls to a tenth at the end."""
     batch_size: Count = 128
     """States in an update."""
     updates_per_step: Positive = 0.5

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentlab import recipe as recipes
-from agentlab.artefact import META, read_json, require_absent, write_json
+from agentlab.artefact import META, read_json, write_json
 from agentlab.errors import InputError
 from agentlab.metrics import JsonLines
 from agentlab.recipe import Recipe
@@ -83,12 +83,16 @@ class RunFolder:
             return
         if self.path.exists() and resume:
             raise InputError(f"{self.recipe}: no such file: {self.path} is no run that could be resumed")
-        require_absent(self.path, force=force)
+        if self.path.exists() and not force:
+            raise InputError(
+                f"{self.path}: exists already; add --resume to go on with it or --force to replace it, "
+                "or choose another --out"
+            )
         if self.path.exists() and not self.recipe.exists():
             raise InputError(
                 f"{self.path}: expected a run to replace (a folder with recipe.yaml), found something else"
             )
-        _require_writable(self.path)
+        require_writable(self.path)
 
     def begin(self, recipe: Recipe, *, force: bool) -> None:
         """Writes the resolved recipe; with `force` in place of what is there."""
@@ -132,7 +136,7 @@ class RunFolder:
             )
 
 
-def _require_writable(path: Path) -> None:
+def require_writable(path: Path) -> None:
     """Raises `InputError` unless a folder can be made at `path`; leaves nothing behind."""
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     try:

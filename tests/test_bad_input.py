@@ -296,7 +296,7 @@ class TestWeightsAndFiles:
     )
     def test_a_damaged_file_of_a_run(self, name: str, damage: Callable[[Path], None], refuses: Refuses, run: Path):
         damage(run / name)
-        refuses(["evaluate", run, "--episodes", 2], str(run / name))
+        refuses(["evaluate", run, "--episodes", 2], str((run / name).parent))
 
     @pytest.mark.parametrize("damage", [truncate, garble])
     @pytest.mark.parametrize("name", ["recipe.yaml", "timings.json", "scores.json", "extractor/meta.json"])
@@ -304,6 +304,7 @@ class TestWeightsAndFiles:
         self, name: str, damage: Callable[[Path], None], agentlab: Command, run: Path
     ):
         damage(run / name)
+        (run / "report.html").unlink()
         with unchanged(run / "head"):
             outcome = agentlab("run", "catch", "--env", SQUARE, *SMALL_RUN, "--out", run, "--resume")
         assert outcome.code == 2
@@ -339,25 +340,26 @@ class TestWeightsAndFiles:
 
 class TestOutput:
     def test_that_exists(self, refuses: Refuses, recording: Path, run: Path):
+        extractor, head, model = run / "extractor", run / "head", run / "model.onnx"
+        model.write_bytes(b"mine")
         refuses(["record", SQUARE, "--out", recording], str(recording), "exists already", "--force")
-        refuses(["fit", recording, "--out", run / "extractor"], str(run / "extractor"), "exists already")
-        refuses(
-            ["train", run / "extractor", "--env", SQUARE, "--out", run / "head"], str(run / "head"), "exists already"
-        )
+        refuses(["fit", recording, "--out", extractor, *SMALL_FIT], str(extractor), "exists already")
+        refuses(["train", extractor, "--env", SQUARE, "--out", head, *SMALL_HEAD], str(head), "exists already")
         refuses(["run", "catch", "--out", run], str(run), "exists already", "--resume")
-        (run / "model.onnx").write_bytes(b"mine")
-        refuses(["export", run, "--onnx", run / "model.onnx"], "model.onnx", "exists already")
+        refuses(["export", run, "--onnx", model], str(model), "exists already")
 
-    def test_that_may_not_be_written(self, refuses: Refuses, recording: Path, run: Path):
-        below_a_file = recording / "data" / "metadata.json" / "out"
-        for out in (Path("/proc/agentlab/out"), below_a_file):
-            refuses(["record", SQUARE, "--out", out], str(out), "cannot be written")
-            refuses(["fit", recording, "--out", out, *SMALL_FIT], str(out), "cannot be written")
-            refuses(
-                ["train", run / "extractor", "--env", SQUARE, "--out", out, *SMALL_HEAD], str(out), "cannot be written"
-            )
-            refuses(["run", "catch", "--out", out], str(out), "cannot be written")
-            refuses(["export", run, "--onnx", out], str(out))
+    @pytest.mark.parametrize("where", ["/proc/agentlab/out", "file/out"])
+    def test_that_may_not_be_written(self, where: str, refuses: Refuses, recording: Path, run: Path, tmp_path: Path):
+        (tmp_path / "file").write_text("no folder")
+        out = tmp_path / where
+        for args in (
+            ["record", SQUARE, "--out", out, "--episodes", 1],
+            ["fit", recording, "--out", out, *SMALL_FIT],
+            ["train", run / "extractor", "--env", SQUARE, "--out", out, *SMALL_HEAD],
+            ["run", "catch", "--env", SQUARE, *SMALL_RUN, "--out", out],
+            ["export", run, "--onnx", out],
+        ):
+            refuses(args, str(out.parent))
 
     def test_that_is_no_run_is_not_replaced(self, refuses: Refuses, tmp_path: Path):
         (tmp_path / "thesis").mkdir()

@@ -129,7 +129,7 @@ def test_an_interrupted_recording_keeps_what_was_recorded(stop: signal.Signals, 
     out = tmp_path / "r"
     args = ["record", "agentlab/Catch-v0", "--out", str(out), "--episodes", "1000000"]
     with subprocess.Popen([*BINARY, *args], stderr=subprocess.PIPE, text=True) as process:
-        wait_for(out / "data" / "0")
+        wait_for(out / "data" / "1")
         os.kill(process.pid, stop)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130

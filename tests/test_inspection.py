@@ -101,6 +101,7 @@ def test_people_read_one_fact_a_line_nested_ones_indented(run: Path) -> None:
     assert lines[0] == f"{run}: run"
     assert any(line.split() == ["mean", "0.98"] for line in lines)
     assert "    labels" in lines
+    assert "      ball_x  r2 0.9876, frames 1234" in lines
     assert any("recordings/catch" in line for line in lines)
 
 

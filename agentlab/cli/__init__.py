@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "train a head that chooses actions from a frozen extractor's features",
     "evaluate": "score a run on fixed seeds, with a random policy beside it",
     "replay": "step a recording again and verify that it still happens as recorded",
+    "bench": "measure speed and memory on this machine",
     "export": "write a run as one ONNX model from frames to actions",
     "inspect": "say what an artefact is and where it came from",
 }
@@ -46,9 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _dispatch(args)
     except SystemExit as exit_:
         return int(exit_.code or 0)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - what was to be printed has lost its reader
-        return 0
     except (Exception, KeyboardInterrupt) as error:
         known = _explain(error)
         if known is None or "--debug" in args:

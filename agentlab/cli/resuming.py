@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agentlab.errors import AgentlabError, InputError
+from agentlab.runfolder import require_writable
 
 
 class InterruptedStageError(AgentlabError):
@@ -27,6 +28,7 @@ def checkpoint_beside(out: Path, *, resume: bool, force: bool) -> Iterator[Path]
         raise InputError(
             f"{checkpoint}: an interrupted one is there: add --resume to go on with it, or --force to begin anew"
         )
+    require_writable(out)
     if not resume:
         shutil.rmtree(checkpoint, ignore_errors=True)
     try:

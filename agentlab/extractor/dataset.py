@@ -27,7 +27,9 @@ class FrameDataset:
 
     def __init__(self, episodes: Sequence[Episode]) -> None:
         self._episodes = episodes
-        self._ends = np.cumsum([episode.n_frames for episode in episodes])
+        lengths = np.array([episode.n_frames for episode in episodes])
+        self._ends = np.cumsum(lengths)
+        self._starts = self._ends - lengths
         self.labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
 
     def __len__(self) -> int:
@@ -36,8 +38,7 @@ class FrameDataset:
     def frames(self, indices: Indices) -> npt.NDArray[np.uint8]:
         """The frames with these numbers, uint8 `(n, *frame_shape)`."""
         of_episode = np.searchsorted(self._ends, indices, side="right")
-        starts = self._ends - [episode.n_frames for episode in self._episodes]
-        at = indices - starts[of_episode]
+        at = indices - self._starts[of_episode]
         return np.stack([self._episodes[e].frame(int(t)) for e, t in zip(of_episode, at, strict=True)])
 
     def batches(self, indices: Indices, batch_size: int) -> Iterator[Batch]:
@@ -61,13 +62,18 @@ def _ahead(load: Callable[[Indices], Batch], parts: Iterable[Indices]) -> Iterat
 
 
 def split(recordings: Sequence[Recording], holdout: float, seed: int) -> tuple[FrameDataset, FrameDataset]:
-    """The frames to train on and those held out: whole episodes, a share `holdout` of them drawn by `seed`.
+    """The frames to train on and those held out: whole episodes, about the share `holdout` of frames.
 
-    Either side gets at least one; there must be two.
+    Which ones is drawn by `seed`. Either side gets at least one episode; there must be two.
     """
     episodes = [episode for recording in recordings for episode in recording]
-    generator = np.random.default_rng(seed)
-    n_held_out = min(max(1, round(holdout * len(episodes))), len(episodes) - 1)
-    order = generator.permutation(len(episodes)).tolist()
-    held_out, trained = sorted(order[:n_held_out]), sorted(order[n_held_out:])
-    return FrameDataset([episodes[i] for i in trained]), FrameDataset([episodes[i] for i in held_out])
+    order = np.random.default_rng(seed).permutation(len(episodes)).tolist()
+    lengths = [episode.n_frames for episode in episodes]
+    held_out = {order.pop()}
+    room = holdout * sum(lengths) - sum(lengths[index] for index in held_out)
+    for index in order[:-1]:
+        if lengths[index] <= room:
+            held_out.add(index)
+            room -= lengths[index]
+    trained_on = [episode for index, episode in enumerate(episodes) if index not in held_out]
+    return FrameDataset(trained_on), FrameDataset([episodes[index] for index in sorted(held_out)])

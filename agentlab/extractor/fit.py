@@ -8,7 +8,7 @@ the optimiser).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,15 @@ from torch import Tensor
 
 from agentlab import device as devices
 from agentlab import weights
-from agentlab.artefact import META, new_folder, require_absent, write_json
+from agentlab.artefact import META, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
-from agentlab.extractor.dataset import FrameDataset, Indices, split
+from agentlab.extractor.dataset import Batch, FrameDataset, Indices, split
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtractor
 from agentlab.extractor.network import dropout_probabilities
 from agentlab.extractor.predictors import scores
 from agentlab.metrics import MetricsLog, NoMetrics
-from agentlab.progress import NoProgress, Progress
+from agentlab.progress import NoProgress, Progress, Task
 
 if TYPE_CHECKING:
     from agentlab.recipe import ExtractorConfig
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 CHECKPOINT = "fit.safetensors"
 HOLDOUT = "holdout.json"
 N_COMPONENTS = 5
-FRAMES_TO_NORMALISE = 1_000
-FRAMES_TO_WATCH = 1_024
+FRAMES_LOOKED_AT = 1_000
+BYTES_LOOKED_AT = 2**25
+"""How many frames, and bytes of them, are at most held at once to take statistics and the held-out loss from."""
 PLOTTED_VALUES = 2_000
 
 
@@ -122,7 +123,7 @@ def fit(
     episode, and when `out` exists.
     """
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
-    require_absent(out, force=force)
+    require_room(out, force=force)
     check_recordings(recordings)
     picked = devices.pick(device)
     devices.use_threads(threads)
@@ -131,46 +132,44 @@ def fit(
     torch.manual_seed(seed)
     eye = Eye(architecture(recordings[0].frame_shape, config, seed), recordings[0].label_schema)  # type: ignore[arg-type]
     eye.network.use_bfloat16(uses_bfloat16(config, picked))
-    eye.network.normalise(torch.from_numpy(trained_on.frames(_spread(len(trained_on), FRAMES_TO_NORMALISE))))
+    looked_at = trained_on.frames(_looked_at(trained_on))
+    eye.network.normalise(torch.from_numpy(looked_at))
     eye.predictors.standardise(trained_on.labels)
     n_batches = math.ceil(len(trained_on) / config.batch_size)
     learner = Learner(eye, config, config.epochs * n_batches, picked)
 
     sampler = ShuffledFrames(len(trained_on), seed)
-    watched = held_out.frames(at := _spread(len(held_out), FRAMES_TO_WATCH)), held_out.labels[at]
+    watched = held_out.frames(at := _looked_at(held_out)), held_out.labels[at]
     done = _restore(learner, checkpoint) // n_batches
     total = config.epochs * len(trained_on)
     with progress.task("fit", total, "frames", done * len(trained_on)) as task:
         for stage in range(done, config.epochs):
             torch.manual_seed(seed * 1_000_003 + stage)
             sampler.begin_stage(stage)
-            losses = []
-            eye.train()
-            for frames, rows in trained_on.batches(np.fromiter(sampler, np.int64), config.batch_size):
-                losses.append(learner.step(frames, rows))
-                task.advance(len(frames))
-            eye.eval()
+            loss = _run_stage(learner, trained_on.batches(np.fromiter(sampler, np.int64), config.batch_size), task)
             with torch.inference_mode():
                 holdout_loss = float(learner.loss(*watched))
-            loss = float(torch.stack(losses).mean())
             metrics.write(stage + 1, loss=loss, holdout_loss=holdout_loss)
             task.advance(0, note=f"loss {loss:.4f}, held out {holdout_loss:.4f}")
             _keep(learner, checkpoint)
+    eye.eval()
     with torch.inference_mode():
-        eye.standardise_features(
-            eye.network(torch.from_numpy(trained_on.frames(_spread(len(trained_on), FRAMES_TO_NORMALISE))).to(picked))
-        )
+        eye.standardise_features(eye.network(torch.from_numpy(looked_at).to(picked)))
     return _freeze(eye, recordings, held_out, config, out, seed=seed, device=device, force=force)
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:
     """Raises `InputError` unless the recordings have two episodes, and labels of one schema on frames of one shape."""
+    if not recordings:
+        raise InputError("recordings: expected at least one recording, found none")
     first = recordings[0]
     for recording in recordings:
         recording.require_episodes(2 if len(recordings) == 1 else 1)
-        recording.require_labels()
-        if recording.label_schema != first.label_schema:
-            raise InputError(f"{recording.path}: its label schema differs from that of {first.path}")
+        if recording.require_labels() != first.label_schema:
+            raise InputError(
+                f"{recording.path}: expected the labels {first.label_schema!r} as in {first.path}, "
+                f"found {recording.label_schema!r}"
+            )
         if tuple(recording.frame_shape) != tuple(first.frame_shape):
             raise InputError(
                 f"{recording.path}: expected frames of shape {first.frame_shape} as in {first.path}, "
@@ -192,6 +191,23 @@ def architecture(frame_shape: Sequence[int], config: ExtractorConfig, seed: int)
 
 def uses_bfloat16(config: ExtractorConfig, device: torch.device) -> bool:
     return devices.bfloat16_is_fast(device) if config.precision == "auto" else config.precision == "bfloat16"
+
+
+def _run_stage(learner: Learner, batches: Iterable[Batch], task: Task) -> float:
+    """Trains on the batches of one stage and leaves the network in evaluation mode; gives the mean loss."""
+    losses = []
+    learner.eye.train()
+    for frames, rows in batches:
+        losses.append(learner.step(frames, rows))
+        task.advance(len(frames))
+    learner.eye.eval()
+    return float(torch.stack(losses).mean())
+
+
+def _looked_at(data: FrameDataset) -> Indices:
+    """Evenly spread frames to take statistics from, few enough to be held at once."""
+    frame_bytes = data.frames(np.zeros(1, np.int64)).nbytes
+    return _spread(len(data), min(FRAMES_LOOKED_AT, max(2, BYTES_LOOKED_AT // frame_bytes)))
 
 
 def _spread(n: int, wanted: int) -> Indices:
@@ -245,7 +261,7 @@ def _freeze(
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, eye.state_dict())
         write_json(folder / HOLDOUT, _plotted(schema, held_out.labels, predicted))
-        write_json(folder / META, meta)
+        write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
     return FrozenExtractor.load(out, device)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from agentlab import device as devices
 from agentlab import weights
-from agentlab.artefact import META, read_meta, sha256
+from agentlab.artefact import META, read_meta, require_unchanged, sha256
 from agentlab.errors import InputError
 from agentlab.extractor.eye import Eye
 from agentlab.labels import LabelSchema
@@ -27,7 +27,8 @@ BATCH_SIZE = 256
 class FrozenExtractor(nn.Module):
     """Turns frames into feature vectors and predicts their labels; its weights never change.
 
-    It is always in evaluation mode and holds no parameter that asks for a gradient: `train()` does nothing.
+    It is always in evaluation mode and holds no parameter that asks for a gradient: `train()` and `apply()` do nothing,
+    so that it may be part of an SB3 policy, which trains and initialises its parts.
     """
 
     def __init__(self, eye: Eye, folder: Path, meta: dict[str, Any], device: torch.device) -> None:
@@ -52,11 +53,12 @@ class FrozenExtractor(nn.Module):
         schema = LabelSchema.from_dict(meta.get("label_schema", {}), f"{folder / META}: field 'label_schema'")
         try:
             eye = Eye(meta["architecture"], schema)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise InputError(
                 f"{folder / META}: field 'architecture': not one of this agentlab's networks ({error})"
             ) from error
         weights.load_into(eye, folder / WEIGHTS)
+        require_unchanged(folder / WEIGHTS, meta.get("sha256"))
         picked = devices.pick(device)
         eye.network.use_bfloat16(devices.bfloat16_is_fast(picked))
         return cls(eye, folder, meta, picked)
@@ -68,6 +70,10 @@ class FrozenExtractor(nn.Module):
 
     def train(self, mode: bool = True) -> FrozenExtractor:  # noqa: ARG002
         """Stays in evaluation mode."""
+        return self
+
+    def apply(self, fn: Callable[[nn.Module], None]) -> FrozenExtractor:  # noqa: ARG002
+        """Keeps its weights from initialisers."""
         return self
 
     def features(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -102,6 +108,8 @@ class FrozenExtractor(nn.Module):
         self, frames: npt.NDArray[np.uint8], compute: Callable[[Tensor], Tensor]
     ) -> npt.NDArray[np.float32]:
         self.require_frames(frames.shape[1:], "frames")
+        if frames.dtype != np.uint8:
+            raise InputError(f"frames: expected uint8, found {frames.dtype}")
         tensor = torch.from_numpy(np.ascontiguousarray(frames))
         parts = [compute(part.to(self.device)).cpu() for part in torch.split(tensor, BATCH_SIZE)]
         result: npt.NDArray[np.float32] = torch.cat(parts).numpy()

@@ -133,7 +133,7 @@ def _score(label: Any, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.
         case Number():
             return {"r2": _r2(wanted, found), "frames": len(wanted)}
         case Flag():
-            return {"f1": _f1(wanted == 1, found == 1), "frames": len(wanted)}
+            return {"f1": _f1(wanted == 1, np.where(np.isnan(found), wanted != 1, found == 1)), "frames": len(wanted)}
         case _:
             return {"accuracy": float((wanted == found).mean()) if len(wanted) else None, "frames": len(wanted)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical
 
 from agentlab import weights
-from agentlab.artefact import META, read_meta
+from agentlab.artefact import META, read_meta, require_unchanged
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head.dqn import DifferencePolicy
@@ -66,6 +67,7 @@ class Agent:
                 f"{folder / META}: expected a head of this agentlab, found a garbled one ({error})"
             ) from error
         weights.load_into(policy, folder / WEIGHTS)
+        require_unchanged(folder / WEIGHTS, meta.get("sha256"))
         return cls(extractor, policy.to(extractor.device), meta)
 
     def reset(self, n: int) -> None:
@@ -90,8 +92,10 @@ class Agent:
         return self._values
 
     def module(self) -> nn.Module:
-        """The agent as one module: uint8 frames `(n, stack, *frame_shape)`, oldest first, to actions and values."""
-        return FramesToAction(self.extractor, self._policy)
+        """A float32 copy of the agent: uint8 frames `(n, stack, *frame_shape)`, oldest first, to actions and values."""
+        extractor = copy.deepcopy(self.extractor)
+        extractor.eye.network.use_bfloat16(False)
+        return FramesToAction(extractor, self._policy)
 
 
 class FramesToAction(nn.Module):

@@ -64,7 +64,7 @@ class DifferenceNetwork(QNetwork):
     def _with_motion(self, states: Tensor) -> Tensor:
         if self._stack == 1:
             return states
-        frames = states.reshape(len(states), self._stack, -1)
+        frames = states.unflatten(1, (self._stack, -1))  # type: ignore[no-untyped-call]
         newest = frames[:, -1:]
         return torch.cat([newest, MOTION_SCALE * (newest - frames[:, :-1])], dim=1).flatten(1)
 
@@ -127,7 +127,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             gradient_steps=gradient_steps,
             tau=tau,
             exploration_final_eps=exploration_final_eps,
-            policy_kwargs={"net_arch": [256, 256]} | (policy_kwargs or {}),
+            policy_kwargs={"net_arch": [256, 256], "optimizer_kwargs": {"fused": True}} | (policy_kwargs or {}),
             replay_buffer_class=FeatureReplayBuffer,
             replay_buffer_kwargs={"n_steps": n_steps, "gamma": gamma},
             **sb3,

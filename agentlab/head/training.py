@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -17,9 +17,11 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+import agentlab_envs
+
 from agentlab import device as devices
 from agentlab import weights
-from agentlab.artefact import META, new_folder, require_absent, write_json
+from agentlab.artefact import META, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.fields import to_plain
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 LOG_EVERY_STEPS = 2_000
 NEVER = 10**12
+LAST_RATE = 0.1
+"""The share of its learning rate at which the DQN head ends."""
 
 
 def train(
@@ -62,9 +66,7 @@ def train(
     `KeyboardInterrupt`; the next call goes on from them. Raises `InputError` for an environment without such frames or
     actions, an unknown reward function, and when `out` exists.
     """
-    import agentlab_envs
-
-    require_absent(out, force=force)
+    require_room(out, force=force)
     devices.use_threads(threads)
     frames = agentlab_envs.make_vec(env_id, config.n_envs, seed, labels=config.true_labels, **env_kwargs)
     try:
@@ -78,7 +80,7 @@ def train(
         frames.close()
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
-        write_json(folder / META, meta)
+        write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
 
 
 def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardDifferenceDQN | RewardDifferencePPO:
@@ -113,7 +115,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         env,
         gamma=dqn.gamma,
         n_steps=dqn.n_steps,
-        learning_rate=dqn.learning_rate,
+        learning_rate=LinearSchedule(dqn.learning_rate, LAST_RATE * dqn.learning_rate, 1.0),
         batch_size=dqn.batch_size,
         gradient_steps=max(1, round(dqn.updates_per_step * config.n_envs)),
         tau=dqn.target_rate,
@@ -198,7 +200,7 @@ def describe(
         "stack": config.stack,
         "hidden": list(learner.hidden),
         "action_space": space_to_plain(env.action_space),
-        "action_names": action_names(env),
+        "action_names": action_names(env_id, env_kwargs),
         "env": env_id,
         "env_kwargs": dict(env_kwargs),
         "reward": config.reward,
@@ -209,14 +211,13 @@ def describe(
     }
 
 
-def action_names(env: VecEnv) -> list[str]:
+def action_names(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:
     """What the environment calls its actions, else their numbers; none for continuous ones."""
-    if not isinstance(env.action_space, gym.spaces.Discrete):
-        return []
-    try:
-        return list(env.env_method("get_action_meanings", indices=[0])[0])
-    except AttributeError:
-        return [str(action) for action in range(int(env.action_space.n))]
+    with closing(agentlab_envs.make(env_id, **env_kwargs)) as env:
+        if not isinstance(env.action_space, gym.spaces.Discrete):
+            return []
+        meanings = getattr(env.unwrapped, "get_action_meanings", None)
+        return list(meanings()) if meanings else [str(action) for action in range(int(env.action_space.n))]
 
 
 @contextmanager

@@ -210,7 +210,7 @@ def _label_row(name: str, score: Mapping[str, Any]) -> list[Any]:
         name,
         score.get("kind", ""),
         SCORE_NAMES.get(measure or "", "–"),
-        "–" if value is None else f"{value:.3f}",
+        "–" if value is None else f"{value:.4f}",
         f"{score.get('frames', 0):,}",
     ]
 

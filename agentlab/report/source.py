@@ -38,9 +38,8 @@ class RunFiles:
     @property
     def env_id(self) -> str:
         """The id of the game, from whichever part knows it."""
-        known = [self.scores.get("env"), self.head.get("env_id"), self.head.get("env"), self.run.get("env")]
-        known.append(self.playback_recording.env_id if self.playback_recording else None)
-        return next((str(env) for env in known if env), self.path.name)
+        known = [part.get("env") for part in (self.scores, self.head, self.extractor)]
+        return next((str(env) for env in known if env), self.path.resolve().name)
 
 
 def read_run(run: Path) -> RunFiles:

@@ -31,12 +31,14 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
     `kwargs` go to `gymnasium.make`, for Atari games also to `AtariPreprocessing`. Raises Gymnasium's errors for an
     unknown id, and its `DependencyNotInstalled` for an Atari game without ale-py.
     """
+    if render_mode is not None:
+        kwargs["render_mode"] = render_mode
     if not _is_atari(_spec(env_id)):
-        return gym.make(env_id, render_mode=render_mode, **kwargs)
+        return gym.make(env_id, **kwargs)
     options = ATARI_DEFAULTS | kwargs
     preprocessing = {name: options.pop(name) for name in _PREPROCESSING & options.keys()}
     max_episode_steps = options.pop("max_episode_steps", None)
-    env: gym.Env[Any, Any] = gym.make(env_id, render_mode=render_mode, **{"frameskip": 1} | options)
+    env: gym.Env[Any, Any] = gym.make(env_id, **{"frameskip": 1} | options)
     labelled = AtariLabels.knows(env)
     env = AtariPreprocessing(MemoryTrace(env) if labelled else env, **preprocessing)
     if labelled:

@@ -71,7 +71,7 @@ def test_the_page_shows_what_the_run_reached(finished_run: Path) -> None:
     scores = json.loads((finished_run / "scores.json").read_text())
     assert f"{scores['mean']:.2f}".rstrip("0").rstrip(".") in text_of(page, "result")
     assert "95% interval" in text_of(page, "result")
-    assert "0.987" in text_of(page, "labels")
+    assert "0.9870" in text_of(page, "labels")
     assert "1,234" in text_of(page, "labels")
     assert "1 min 05 s" in text_of(page, "time")
     assert "env: agentlab/Catch-v0" in text_of(page, "recipe")

@@ -1,0 +1,1 @@
+"""Side-by-side measurements that users can run themselves."""

@@ -1,0 +1,124 @@
+"""Frames streamed from recordings: whole episodes on one side, every frame once, few of them in memory."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentlab.extractor.dataset import BATCHES_AHEAD, FrameDataset, split
+from agentlab.recording import Recording
+
+
+class PretendEpisode:
+    """Frames that say which episode and time they are of; counts how many were decoded."""
+
+    decoded = 0
+
+    def __init__(self, index: int, n_frames: int) -> None:
+        self.index, self.n_frames = index, n_frames
+        self.labels = np.array([[index, t] for t in range(n_frames)], np.float32)
+
+    def frame(self, t: int) -> Any:
+        if not 0 <= t < self.n_frames:
+            raise IndexError(t)
+        PretendEpisode.decoded += 1
+        return np.array([self.index, t], np.uint8)
+
+
+def pretend(lengths: list[int]) -> list[Any]:
+    return [PretendEpisode(index, length) for index, length in enumerate(lengths)]
+
+
+def episodes_of(data: FrameDataset) -> set[int]:
+    return set(data.labels[:, 0].astype(int).tolist())
+
+
+LENGTHS = st.lists(st.integers(1, 40), min_size=2, max_size=12)
+
+
+class TestSplit:
+    @settings(deadline=None)
+    @given(LENGTHS, st.floats(0.01, 0.99), st.integers(0, 100))
+    def test_is_by_episode_and_loses_no_frame(self, lengths: list[int], holdout: float, seed: int):
+        episodes: Any = pretend(lengths)
+        trained_on, held_out = split([episodes], holdout, seed)
+        assert not episodes_of(trained_on) & episodes_of(held_out)
+        assert min(len(trained_on), len(held_out)) > 0
+        found = sorted([*map(tuple, trained_on.labels.tolist()), *map(tuple, held_out.labels.tolist())])
+        assert found == [(index, t) for index, length in enumerate(lengths) for t in range(length)]
+
+    @settings(deadline=None)
+    @given(LENGTHS, st.floats(0.01, 0.99), st.integers(0, 100))
+    def test_holds_out_about_the_share_of_frames(self, lengths: list[int], holdout: float, seed: int):
+        episodes: Any = pretend(lengths)
+        _, held_out = split([episodes], holdout, seed)
+        assert len(held_out) <= max(holdout * sum(lengths), max(lengths))
+
+    def test_is_the_seed_s(self):
+        episodes: Any = pretend([5] * 20)
+        one, same, other = (episodes_of(split([episodes], 0.3, seed)[1]) for seed in (1, 1, 2))
+        assert one == same != other
+        assert len(one) == 6
+
+    def test_takes_episodes_of_all_recordings(self):
+        recordings: Any = [pretend([5, 5]), pretend([5, 5])]
+        trained_on, held_out = split(recordings, 0.5, 0)
+        assert (len(trained_on), len(held_out)) == (10, 10)
+
+
+class TestFrameDataset:
+    @settings(deadline=None)
+    @given(LENGTHS, st.data())
+    def test_gives_any_frame_by_number(self, lengths: list[int], data: st.DataObject):
+        frames = FrameDataset(pretend(lengths))
+        numbers = data.draw(st.lists(st.integers(0, sum(lengths) - 1), min_size=1, max_size=20))
+        found = frames.frames(np.array(numbers))
+        np.testing.assert_array_equal(found, frames.labels[numbers])
+
+    @settings(deadline=None)
+    @given(LENGTHS, st.integers(1, 50), st.integers(0, 100))
+    def test_gives_batches_in_the_order_asked_for(self, lengths: list[int], batch_size: int, seed: int):
+        frames = FrameDataset(pretend(lengths))
+        order = np.random.default_rng(seed).permutation(len(frames))
+        batches = list(frames.batches(order, batch_size))
+        assert [len(batch) for batch, _ in batches[:-1]] == [batch_size] * (len(batches) - 1)
+        np.testing.assert_array_equal(np.concatenate([rows for _, rows in batches]), frames.labels[order])
+        np.testing.assert_array_equal(np.concatenate([batch for batch, _ in batches]), frames.labels[order])
+
+    def test_decodes_only_a_few_batches_ahead(self):
+        frames = FrameDataset(pretend([250] * 40))
+        PretendEpisode.decoded = 0
+        batches = frames.batches(np.arange(len(frames)), 10)
+        for used in range(1, 51):
+            next(batches)
+            assert PretendEpisode.decoded <= 10 * (used + BATCHES_AHEAD)
+        batches.close()  # type: ignore[attr-defined]
+        assert PretendEpisode.decoded <= 10 * (50 + BATCHES_AHEAD)
+
+    def test_leaves_no_thread_behind_when_it_is_not_read_to_the_end(self):
+        before = threading.active_count()
+        batches = FrameDataset(pretend([250] * 4)).batches(np.arange(1000), 10)
+        next(batches)
+        batches.close()  # type: ignore[attr-defined]
+        assert threading.active_count() == before
+
+    def test_passes_on_what_goes_wrong_while_decoding(self, monkeypatch: pytest.MonkeyPatch):
+        frames = FrameDataset(pretend([5, 5]))
+        monkeypatch.setattr(PretendEpisode, "frame", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            list(frames.batches(np.arange(10), 5))
+
+    def test_reads_the_frames_and_labels_of_recordings(self, squares: Recording):
+        frames = FrameDataset(list(squares))
+        assert len(frames) == squares.total_frames
+        t, episode = 4, squares[3]
+        number = sum(squares[i].n_frames for i in range(3)) + t
+        np.testing.assert_array_equal(frames.frames(np.array([number]))[0], episode.frame(t))
+        np.testing.assert_array_equal(frames.labels[number], episode.labels[t])
+
+
