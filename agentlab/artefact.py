@@ -102,7 +102,8 @@ def read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
         raise InputError(f"{folder / META}: field 'kind': expected {kind!r}, found {meta.get('kind')!r}")
     if meta.get("format_version") != version:
         raise InputError(
-            f"{folder / META}: field 'format_version': this agentlab reads {version}, found {meta.get('format_version')!r}"
+            f"{folder / META}: field 'format_version': this agentlab reads {version}, "
+            f"found {meta.get('format_version')!r}"
         )
     return meta
 

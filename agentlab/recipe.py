@@ -70,7 +70,7 @@ class DQNConfig:
 
     gamma: Discount = 0.99
     """Discount of a step."""
-    n_steps: Count = 10
+    n_steps: Count = 5
     """Steps whose differences a return adds up before it trusts the network."""
     learning_rate: Positive = 5e-4
     """Step size at the start; it falls to a tenth at the end."""
@@ -127,7 +127,9 @@ class HeadConfig:
     n_envs: Count = 16
     """Environments stepped side by side."""
     stack: Count = 4
-    """Last frames whose features a state holds."""
+    """Last frames of which a state holds what the extractor makes of them."""
+    sees: Literal["labels", "all"] = "labels"
+    """What a state holds of a frame: the labels predicted from its features, or `all`, the features too."""
     reward: str = "environment"
     """Reward function: `environment`, `sign` of it, or `module:function` of a state."""
     true_labels: bool = False

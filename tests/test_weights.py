@@ -18,7 +18,9 @@ def network(seed: int = 0, width: int = 3) -> nn.Module:
 
 
 def equal(first: nn.Module, second: nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 def test_weights_round_trip(tmp_path: Path):

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from agentlab.extractor import FrozenExtractor
+from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.spaces import StackedFeatures
 
@@ -17,9 +17,9 @@ STACK = 4
 N_ENVS = 16
 
 
-def measure(extractor: FrozenExtractor) -> dict[str, Any]:
+def measure(extractor: FrozenExtractor, sees: Sees) -> dict[str, Any]:
     """Bytes a transition of both memories, filled with the same number of transitions, and their ratio."""
-    states = StackedFeatures(STACK, extractor.n_percepts)
+    states = StackedFeatures(STACK, extractor.n_percepts(sees))
     images = spaces.Box(0, 255, (STACK, *extractor.frame_shape), np.uint8)
     actions = spaces.Discrete(6)
     ours = FeatureReplayBuffer(TRANSITIONS, states, actions, "cpu", N_ENVS)
@@ -38,5 +38,6 @@ def table(found: dict[str, Any]) -> str:
     bytes_each = found["bytes_per_transition"]
     return (
         f"replay memory of features  {bytes_each['features']:>9,.0f} bytes a transition\n"
-        f"SB3's, of {STACK} stacked images  {bytes_each['images']:>9,.0f} bytes a transition, {found['ratio']:.0f} times as much"
+        f"SB3's, of {STACK} stacked images  {bytes_each['images']:>9,.0f} bytes a transition, "
+        f"{found['ratio']:.0f} times as much"
     )

@@ -34,7 +34,7 @@ def measure(
     devices.use_threads(0)
     config = replace(config, total_steps=STEPS)
     env = agentlab_envs.make_vec(env_id, config.n_envs, 0, **env_kwargs)
-    features = FrozenFeatures(env, extractor, config.stack)
+    features = FrozenFeatures(env, extractor, config.stack, config.sees)
     things: dict[str, Callable[[], None]] = {
         "game": lambda: play(env),
         "game and extractor": lambda: play(features),

@@ -41,7 +41,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     if options.name == "memory":
         from agentlab.bench import memory
 
-        found = memory.measure(agent.extractor)
+        found = memory.measure(agent.extractor, agent.meta["sees"])
         return Result(found, memory.table(found))
     from agentlab.bench import throughput
     from agentlab.progress import on_stderr

@@ -23,4 +23,4 @@ class Result:
         try:
             print(json.dumps(self.values, indent=1) if as_json else self.text, flush=True)
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - Python flushes stdout once more at its end
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout once more at its end

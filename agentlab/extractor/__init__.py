@@ -1,6 +1,7 @@
 """Stage 2: fit an image feature extractor on labelled frames, and freeze it (CN110837858B)."""
 
+from agentlab.extractor.eye import Sees
 from agentlab.extractor.fit import check_recordings, fit
 from agentlab.extractor.frozen import FrozenExtractor
 
-__all__ = ["FrozenExtractor", "check_recordings", "fit"]
+__all__ = ["FrozenExtractor", "Sees", "check_recordings", "fit"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from agentlab.extractor.network import ExtractorNetwork
 from agentlab.extractor.predictors import LabelPredictors
 from agentlab.labels import LabelSchema
+
+Sees: TypeAlias = Literal["labels", "all"]
+"""What a head sees of a frame: the labels predicted from its features, or all, which is the features too."""
 
 
 class Eye(nn.Module):
@@ -20,14 +23,19 @@ class Eye(nn.Module):
         self.network = ExtractorNetwork(**architecture)
         self.predictors = LabelPredictors(schema, architecture["n_features"])
 
-    def percepts(self, frames: Tensor) -> Tensor:
-        """Features and the signals of the predicted labels, float32 `(n, n_features + n_outputs)`."""
-        features = self.network(frames)
-        return torch.cat([features, self.predictors.signals(self.predictors(features))], dim=1)
+    def signals(self, frames: Tensor) -> Tensor:
+        """The predicted labels as a head sees them, float32 `(n, n_outputs)`: see `LabelPredictors.signals`."""
+        return self.predictors.signals(self.predictors(self.network(frames)))
 
-    def label_rows(self, features: Tensor) -> Tensor:
-        """The predicted label rows `(n, n_labels)` of feature vectors `(n, n_features)`."""
-        return self.predictors.rows(self.predictors(features))
+    def percepts(self, frames: Tensor, sees: Sees) -> Tensor:
+        """What a head sees of each frame: the signals of its labels, and with `all` its features after them."""
+        features = self.network(frames)
+        signals = self.predictors.signals(self.predictors(features))
+        return signals if sees == "labels" else torch.cat([signals, features], dim=1)
+
+    def label_rows(self, frames: Tensor) -> Tensor:
+        """The predicted label rows `(n, n_labels)`."""
+        return self.predictors.rows(self.signals(frames))
 
     def standardise_features(self, features: Tensor) -> None:
         """Rescales the features so that those given `(n, n_features)` get mean 0 and spread 1; predictions stay."""

@@ -15,7 +15,7 @@ from agentlab import device as devices
 from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged, sha256
 from agentlab.errors import InputError
-from agentlab.extractor.eye import Eye
+from agentlab.extractor.eye import Eye, Sees
 from agentlab.labels import LabelSchema
 
 KIND = "extractor"
@@ -42,7 +42,6 @@ class FrozenExtractor(nn.Module):
         self.device = device
         self.frame_shape: tuple[int, ...] = tuple(meta["architecture"]["frame_shape"])
         self.n_features: int = meta["architecture"]["n_features"]
-        self.n_percepts = self.n_features + eye.predictors.n_outputs
         self.training = False
 
     @classmethod
@@ -64,9 +63,9 @@ class FrozenExtractor(nn.Module):
         return cls(eye, folder, meta, picked)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Percepts float32 `(n, n_percepts)` of uint8 frames `(n, *frame_shape)`: see `percepts`."""
-        percepts: Tensor = self.eye.percepts(frames)
-        return percepts
+        """The features float32 `(n, n_features)` of uint8 frames `(n, *frame_shape)`."""
+        features: Tensor = self.eye.network(frames)
+        return features
 
     def train(self, mode: bool = True) -> FrozenExtractor:  # noqa: ARG002
         """Stays in evaluation mode."""
@@ -80,19 +79,24 @@ class FrozenExtractor(nn.Module):
         """The features `(n, n_features)` of uint8 frames `(n, *frame_shape)`, mean 0 and spread 1 when fitted."""
         return self._in_batches(frames, self.eye.network)
 
-    def percepts(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """What a head sees of each frame, `(n, n_percepts)`: its features and the labels predicted from them."""
-        return self._in_batches(frames, self.eye.percepts)
+    def percepts(self, frames: npt.NDArray[np.uint8], sees: Sees = "labels") -> npt.NDArray[np.float32]:
+        """What a head sees of each frame, `(n, n_percepts(sees))`: the labels predicted from its features, all on one
+        scale, and with `sees="all"` the features after them."""
+        return self._in_batches(frames, lambda part: self.eye.percepts(part, sees))
+
+    def n_percepts(self, sees: Sees = "labels") -> int:
+        """How many numbers a head sees of a frame."""
+        return int(self.eye.predictors.n_outputs) + (self.n_features if sees == "all" else 0)
 
     def predict_labels(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Predicted label rows `(n, n_labels)` in the encoding of `LabelSchema`, NaN where a label seems absent."""
-        return self._in_batches(frames, lambda part: self.eye.label_rows(self.eye.network(part)))
+        return self._in_batches(frames, self.eye.label_rows)
 
     @torch.inference_mode()
     def labels_of(self, percepts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The label rows that `predict_labels` gives, from percepts `(n, n_percepts)` instead of frames."""
-        features = torch.from_numpy(percepts[:, : self.n_features].astype(np.float32)).to(self.device)
-        rows: npt.NDArray[np.float32] = self.eye.label_rows(features).cpu().numpy()
+        """The label rows that `predict_labels` gives, from percepts `(n, ...)` instead of frames."""
+        signals = torch.from_numpy(percepts[:, : self.n_percepts()].astype(np.float32)).to(self.device)
+        rows: npt.NDArray[np.float32] = self.eye.predictors.rows(signals).cpu().numpy()
         return rows
 
     def require_frames(self, shape: tuple[int, ...], where: str) -> None:

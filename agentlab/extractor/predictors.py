@@ -95,20 +95,20 @@ class LabelPredictors(nn.Module):
                     columns.append(outputs[:, span].softmax(dim=1))
         return torch.cat([*columns, (presence / 2).tanh()], dim=1)
 
-    def rows(self, outputs: Tensor) -> Tensor:
-        """The predicted label rows: numbers within their bounds, NaN where a label is predicted to be absent."""
+    def rows(self, signals: Tensor) -> Tensor:
+        """The label rows that `signals` stand for: numbers within their bounds, NaN where a label seems absent."""
         columns = []
         for index, (label, span) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
             match label:
                 case Number():
-                    value = outputs[:, span.start] * self.scale[index] + self.mean[index]
+                    value = signals[:, span.start] * self.scale[index] + self.mean[index]
                     columns.append(value.clamp(label.low, label.high))
                 case Flag():
-                    columns.append((outputs[:, span.start] > 0).float())
+                    columns.append((signals[:, span.start] > 0).float())
                 case _:
-                    columns.append(outputs[:, span].argmax(dim=1).float())
+                    columns.append(signals[:, span].argmax(dim=1).float())
         rows = torch.stack(columns, dim=1)
-        return rows.masked_fill(outputs[:, self._presence] <= 0, ABSENT)
+        return rows.masked_fill(signals[:, self._presence] <= 0, ABSENT)
 
 
 def scores(

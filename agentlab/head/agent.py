@@ -17,7 +17,7 @@ from torch.distributions import Categorical
 from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged
 from agentlab.errors import InputError
-from agentlab.extractor import FrozenExtractor
+from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.dqn import DifferencePolicy
 from agentlab.head.features_env import FeatureStack
 from agentlab.head.spaces import StackedFeatures
@@ -61,7 +61,7 @@ class Agent:
                 f"{extractor.fingerprint[:12]} in {run / 'extractor'}; train a head on this extractor"
             )
         try:
-            policy = build_policy(meta, extractor.n_percepts)
+            policy = build_policy(meta, extractor.n_percepts(meta["sees"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{folder / META}: expected a head of this agentlab, found a garbled one ({error})"
@@ -76,7 +76,7 @@ class Agent:
 
     def act(self, frames: npt.NDArray[np.uint8], starts: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         """The actions `(n, ...)` for frames `(n, *frame_shape)`; `starts` `(n,)` marks first frames of episodes."""
-        percepts = self.extractor.percepts(frames)
+        percepts = self.extractor.percepts(frames, self.meta["sees"])
         states = self._stack.push(percepts)
         if starts.any():
             states = self._stack.begin(percepts[starts], starts)
@@ -95,18 +95,18 @@ class Agent:
         """A float32 copy of the agent: uint8 frames `(n, stack, *frame_shape)`, oldest first, to actions and values."""
         extractor = copy.deepcopy(self.extractor)
         extractor.eye.network.use_bfloat16(False)
-        return FramesToAction(extractor, self._policy)
+        return FramesToAction(extractor, self._policy, self.meta["sees"])
 
 
 class FramesToAction(nn.Module):
     """The extractor on every frame of a stack, then the head."""
 
-    def __init__(self, extractor: FrozenExtractor, policy: BasePolicy) -> None:
+    def __init__(self, extractor: FrozenExtractor, policy: BasePolicy, sees: Sees) -> None:
         super().__init__()
-        self.extractor, self.policy = extractor, policy
+        self.extractor, self.policy, self.sees = extractor, policy, sees
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        percepts = self.extractor(frames.flatten(0, 1)).half()
+        percepts = self.extractor.eye.percepts(frames.flatten(0, 1), self.sees).half()
         values, actions = judge(self.policy, percepts.reshape(frames.shape[0], -1))
         return (actions,) if values is None else (actions, values)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agentlab import weights
 from agentlab.artefact import read_json, write_json
+from agentlab.errors import InputError
 from agentlab.head.dqn import RewardDifferenceDQN
 
 TENSORS = "head.safetensors"
@@ -36,7 +37,7 @@ def keep(model: BaseAlgorithm, folder: Path | None) -> None:
 
 
 def restore(model: BaseAlgorithm, folder: Path | None) -> None:
-    """Brings back into `model` what `folder` keeps, if anything."""
+    """Brings back into `model` what `folder` keeps, if anything; `InputError` when that is garbled or of another model."""
     if folder is None or not (folder / COUNTERS).exists():
         return
     path = folder / TENSORS
@@ -44,7 +45,11 @@ def restore(model: BaseAlgorithm, folder: Path | None) -> None:
     counters = read_json(folder / COUNTERS)
     weights.fill(model.policy, weights.under("policy", tensors), path)
     weights.restore_optimizer(model.policy.optimizer, weights.under("optimizer", tensors))
-    model.num_timesteps, model._n_updates = counters["num_timesteps"], counters["n_updates"]
+    try:
+        model.num_timesteps, model._n_updates = int(counters["num_timesteps"]), int(counters["n_updates"])
+        if isinstance(model, RewardDifferenceDQN):
+            model._exploration.bit_generator.state = counters["exploration"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / COUNTERS}: expected an interrupted training, found {error!r}") from error
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.restore(weights.under("memory", tensors))
-        model._exploration.bit_generator.state = counters["exploration"]

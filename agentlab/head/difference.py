@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
@@ -25,11 +26,16 @@ class LearnsDifference(BaseAlgorithm):
     _difference_env: RewardDifference | None = None
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
-        self._difference_env = None
-        return super()._setup_learn(*args, **kwargs)
+        where_it_was = self._last_obs
+        ready = super()._setup_learn(*args, **kwargs)
+        if self._last_obs is not where_it_was:
+            self._difference_env = None
+        return ready
 
     def _paying_difference(self, env: VecEnv) -> RewardDifference:
-        if self._difference_env is None:
+        if isinstance(self, OffPolicyAlgorithm) and self._vec_normalize_env is not None:
+            raise InputError("VecNormalize: its rewards would hide the difference; features need no normalising")
+        if self._difference_env is None or self._difference_env.venv is not env:
             self._difference_env = RewardDifference(env, self._last_obs, self.gamma, self.reward_function, self.target)
         return self._difference_env
 
@@ -42,30 +48,31 @@ class RewardDifference(VecEnvWrapper):
 
     At a true terminal the difference still to come there, `R*/(1 - gamma)`, is subtracted too, discounted by one step:
     else dying would be cheap. Truncations subtract nothing, the learner bootstraps. The returns in `infos` stay the
-    environments' own.
+    environments' own. Raises `InputError` when reward function or target give anything but a finite number for each
+    environment.
     """
 
     def __init__(
         self, venv: VecEnv, observations: Any, gamma: float, reward_function: RewardFunction, target: Target
     ) -> None:
-        """`observations` are those of the last reset or step, where the next step begins."""
+        """`observations` are those of the last reset, where the next step begins."""
         super().__init__(venv)
         self._reward_function = reward_function
         self._target = constant_target(target, reward_function)
         self._still_to_come = gamma / (1 - gamma)
-        self._before: Labels = _LabelsOf(venv, observations, venv.reset_infos)
+        self._before: Labels = self._labels(observations, venv.unwrapped.reset_infos)
 
     def reset(self) -> Any:
         observations = self.venv.reset()
-        self._before = _LabelsOf(self.venv, observations, self.venv.reset_infos)
+        self._before = self._labels(observations, self.venv.unwrapped.reset_infos)
         return observations
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
         ended = np.flatnonzero(dones)
         state = State(rewards, self._labels_reached(observations, ended, infos), self._before)
-        targets = np.broadcast_to(self._target(state) if callable(self._target) else self._target, rewards.shape)
-        differences = (targets - self._reward_function(state)).astype(np.float32)
+        targets = _one_each("target", self._target(state) if callable(self._target) else self._target, self.num_envs)
+        differences = targets - _one_each("reward function", self._reward_function(state), self.num_envs)
         for env in ended:
             if not infos[env].get("TimeLimit.truncated", False):
                 differences[env] += self._still_to_come * targets[env]
@@ -77,27 +84,57 @@ class RewardDifference(VecEnvWrapper):
         if len(ended):
             observations = observations.copy()
             observations[ended] = [infos[env]["terminal_observation"] for env in ended]
-        return _LabelsOf(self.venv, observations, infos)
+        return self._labels(observations, infos)
 
     def _labels_begun(self, observations: Any, ended: Any, infos: list[dict[str, Any]]) -> Labels:
         """Of the states that the next step begins at: after an episode's end, the next one's first."""
-        infos = [self.venv.reset_infos[env] if env in ended else info for env, info in enumerate(infos)]
-        return _LabelsOf(self.venv, observations, infos)
+        begun = self.venv.unwrapped.reset_infos
+        return self._labels(observations, [begun[env] if env in ended else info for env, info in enumerate(infos)])
+
+    def _labels(self, observations: Any, infos: Iterable[Mapping[str, Any]]) -> Labels:
+        return _LabelsOf(self, observations, list(infos))
+
+    @cached_property
+    def label_schema(self) -> LabelSchema:
+        """The schema of the labels that the environments give."""
+        if not self.venv.has_attr("label_schema"):
+            raise InputError("environment: gives info['labels'], and no attribute label_schema that says what they are")
+        return LabelSchema.from_dict(self.venv.get_attr("label_schema", [0])[0], "environment")
+
+
+class WithoutLabels(VecEnvWrapper):
+    """A `VecEnv` that keeps its labels to itself, so that reward functions see those the extractor predicts."""
+
+    def reset(self) -> Any:
+        observations = self.venv.reset()
+        self._drop(self.venv.unwrapped.reset_infos)
+        return observations
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self._drop(infos)
+        if dones.any():
+            self._drop(self.venv.unwrapped.reset_infos)
+        return observations, rewards, dones, infos
+
+    def _drop(self, infos: Iterable[dict[str, Any]]) -> None:
+        for info in infos:
+            info.pop("labels", None)
 
 
 class _LabelsOf(Labels):
     """The labels of the states of all environments, worked out when a reward function asks for them."""
 
-    def __init__(self, venv: VecEnv, observations: Any, infos: Sequence[Mapping[str, Any]]) -> None:
-        self._venv, self._observations, self._infos = venv, observations, infos
+    def __init__(self, env: RewardDifference, observations: Any, infos: Sequence[Mapping[str, Any]]) -> None:
+        self._env, self._observations, self._infos = env, observations, infos
 
     @cached_property
     def _values(self) -> Labels:
         if all("labels" in info for info in self._infos):
-            schema = LabelSchema.from_dict(self._venv.get_attr("label_schema", [0])[0], "environment")
+            schema = self._env.label_schema
             rows = np.stack([schema.encode(info["labels"], "environment") for info in self._infos])
             return dict(zip(schema, rows.T, strict=True))
-        predict = getattr(self._venv, "predict_labels", None)
+        predict = getattr(self._env.venv, "predict_labels", None)
         if predict is None:
             raise InputError(
                 "reward function: asks for labels, which neither the environment gives in info['labels'] nor an "
@@ -116,3 +153,18 @@ class _LabelsOf(Labels):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def _one_each(what: str, found: Any, n_envs: int) -> Values:
+    """A finite number for each environment; `InputError` for anything else."""
+    try:
+        values = np.broadcast_to(np.asarray(found, np.float32), (n_envs,))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{what}: expected a number for each of {n_envs} environments, "
+            f"found {type(found).__name__} of shape {np.shape(found)}"
+        ) from error
+    if not np.isfinite(values).all():
+        found = values[~np.isfinite(values)][0]
+        raise InputError(f"{what}: expected finite numbers, found {found}; labels are NaN where they are absent")
+    return values

@@ -107,7 +107,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         learning_starts: int = 2_000,
         batch_size: int = 128,
         gamma: float = 0.99,
-        n_steps: int = 10,
+        n_steps: int = 5,
         train_freq: int = 1,
         gradient_steps: int = 8,
         tau: float = 0.005,

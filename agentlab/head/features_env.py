@@ -11,20 +11,24 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from agentlab.errors import InputError
-from agentlab.extractor import FrozenExtractor
+from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.spaces import StackedFeatures
 
 States = npt.NDArray[np.float16]
 
 
 class FeatureStack:
-    """The states of `n` environments: the percepts of each one's last frames, `(n, stack * n_percepts)`."""
+    """The states of `n` environments: the percepts of each one's last frames, `(n, stack * n_percepts)`.
+
+    States once given away never change.
+    """
 
     def __init__(self, n: int, space: StackedFeatures) -> None:
         self._percepts = np.zeros((n, space.stack, space.n_percepts), np.float16)
 
     def begin(self, percepts: npt.NDArray[Any], which: Any = slice(None)) -> States:
         """New episodes in the environments `which`, at their first frames."""
+        self._percepts = self._percepts.copy()
         self._percepts[which] = percepts[:, None]
         return self.states()
 
@@ -40,27 +44,29 @@ class FeatureStack:
 class FrozenFeatures(VecEnvWrapper):
     """A `VecEnv` whose observations are the extractor's percepts of the last `stack` frames.
 
-    Terminal observations too. Percepts are features and predicted labels; each frame is seen by the extractor once.
-    Raises `InputError` when the environment's frames are not those the extractor was fitted on.
+    Terminal observations too. Percepts are the labels predicted from a frame's features, with `sees="all"` the
+    features too; each frame is seen by the extractor once. Raises `InputError` when the environment's frames are not
+    those the extractor was fitted on.
     """
 
-    def __init__(self, venv: VecEnv, extractor: FrozenExtractor, stack: int = 4) -> None:
-        space = features_space(venv.observation_space, extractor, stack)
+    def __init__(self, venv: VecEnv, extractor: FrozenExtractor, stack: int = 4, sees: Sees = "labels") -> None:
+        space = features_space(venv.observation_space, extractor, stack, sees)
         super().__init__(venv, observation_space=space)
         self.extractor = extractor
-        self.stack = stack
+        self.stack, self.sees = stack, sees
         self._stacked = FeatureStack(venv.num_envs, space)
 
     def reset(self) -> States:
-        return self._stacked.begin(self.extractor.percepts(self.venv.reset()))  # type: ignore[arg-type]
+        return self._stacked.begin(self.extractor.percepts(self.venv.reset(), self.sees))  # type: ignore[arg-type]
 
     def step_wait(self) -> VecEnvStepReturn:
         frames, rewards, dones, infos = self.venv.step_wait()
         ended = np.flatnonzero(dones)
         if not len(ended):
-            return self._stacked.push(self.extractor.percepts(frames)), rewards, dones, infos  # type: ignore[arg-type]
+            percepts = self.extractor.percepts(frames, self.sees)  # type: ignore[arg-type]
+            return self._stacked.push(percepts), rewards, dones, infos
         terminal_frames = np.stack([infos[env]["terminal_observation"] for env in ended])
-        percepts = self.extractor.percepts(np.concatenate([frames, terminal_frames]))
+        percepts = self.extractor.percepts(np.concatenate([frames, terminal_frames]), self.sees)
         first = percepts[ended]
         percepts[ended] = percepts[len(dones) :]
         states = self._stacked.push(percepts[: len(dones)])
@@ -77,27 +83,36 @@ class FrozenFeatures(VecEnvWrapper):
 class FrozenFeaturesWrapper(gym.Wrapper[Any, Any, Any, Any]):
     """The same for a single Gymnasium environment."""
 
-    def __init__(self, env: gym.Env[Any, Any], extractor: FrozenExtractor, stack: int = 4) -> None:
+    def __init__(
+        self, env: gym.Env[Any, Any], extractor: FrozenExtractor, stack: int = 4, sees: Sees = "labels"
+    ) -> None:
         super().__init__(env)
-        space = features_space(env.observation_space, extractor, stack)
+        space = features_space(env.observation_space, extractor, stack, sees)
+        self.sees = sees
         self.observation_space: gym.Space[Any] = space
         self.extractor = extractor
         self._stacked = FeatureStack(1, space)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[States, dict[str, Any]]:
         frame, info = self.env.reset(seed=seed, options=options)
-        return self._stacked.begin(self.extractor.percepts(frame[None]))[0], info
+        return self._stacked.begin(self.extractor.percepts(frame[None], self.sees))[0], info
 
     def step(self, action: Any) -> tuple[States, Any, bool, bool, dict[str, Any]]:
         frame, reward, terminated, truncated, info = self.env.step(action)
-        return self._stacked.push(self.extractor.percepts(frame[None]))[0], reward, terminated, truncated, info
+        return (
+            self._stacked.push(self.extractor.percepts(frame[None], self.sees))[0],
+            reward,
+            terminated,
+            truncated,
+            info,
+        )
 
 
-def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: int) -> StackedFeatures:
+def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: int, sees: Sees) -> StackedFeatures:
     """The space of states that `extractor` makes of `frames`; `InputError` when it was fitted on others."""
     if stack < 1:
         raise InputError(f"stack: expected at least 1 frame, found {stack}")
     if not isinstance(frames, gym.spaces.Box) or frames.dtype != np.uint8:
         raise InputError(f"environment: expected frames, a uint8 Box, found the observation space {frames}")
     extractor.require_frames(frames.shape, "environment")
-    return StackedFeatures(stack, extractor.n_percepts)
+    return StackedFeatures(stack, extractor.n_percepts(sees))

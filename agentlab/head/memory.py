@@ -14,11 +14,13 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
+from agentlab.errors import InputError
 from agentlab.head.spaces import StackedFeatures
 
 Array = npt.NDArray[Any]
 
 ROWS = ("observations", "actions", "rewards", "ends", "terminals", "ages")
+KEPT = (*ROWS, "last_places", "last_states", "pos", "full")
 
 
 class FeatureReplayBuffer(ReplayBuffer):
@@ -27,7 +29,8 @@ class FeatureReplayBuffer(ReplayBuffer):
     A row holds the newest frame's features, the action, the reward and how the step ended; the states before and after
     are put together when sampled, so a transition takes one feature vector instead of two stacks of them. States of
     other spaces are kept whole. An episode's last state is kept beside the rows, and only where the episode was cut
-    off, since after a true end no state's value counts.
+    off, since after a true end no state's value counts. Environments that do not go on where their last step led were
+    reset in between: their episodes count as cut off there.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class FeatureReplayBuffer(ReplayBuffer):
         BaseBuffer.__init__(self, buffer_size, observation_space, action_space, device, n_envs=n_envs)
         self.stack = observation_space.stack if isinstance(observation_space, StackedFeatures) else 1
         self.n_steps, self.gamma = n_steps, gamma
+        self.handle_timeout_termination = True  # SB3's load_replay_buffer asks
         self.buffer_size = max(buffer_size // n_envs, self.stack + n_steps)
         size, dtype = (self.buffer_size, n_envs), self._maybe_cast_dtype
         row_shape = (self.obs_shape[0] // self.stack, *self.obs_shape[1:])
@@ -57,6 +61,7 @@ class FeatureReplayBuffer(ReplayBuffer):
         self.terminals = np.zeros(size, np.bool_)
         self.ages = np.zeros(size, np.uint8)
         self._age = np.zeros(n_envs, np.uint8)
+        self._next_states = np.zeros((n_envs, *self.obs_shape), observation_space.dtype)
         self._last_states: dict[tuple[int, int], Array] = {}
 
     @property
@@ -67,6 +72,8 @@ class FeatureReplayBuffer(ReplayBuffer):
     def add(
         self, obs: Array, next_obs: Array, action: Array, reward: Array, done: Array, infos: list[dict[str, Any]]
     ) -> None:
+        if self.size():
+            self._notice_resets(obs.reshape(self._next_states.shape))
         newest = obs.reshape(self.n_envs, self.stack, *self.observations.shape[2:])[:, -1]
         self.observations[self.pos] = newest
         self.actions[self.pos] = action.reshape(self.n_envs, self.action_dim)
@@ -80,16 +87,14 @@ class FeatureReplayBuffer(ReplayBuffer):
             if infos[env].get("TimeLimit.truncated", False):
                 self.terminals[self.pos, env] = False
                 self._last_states[self.pos, env] = np.array(next_obs[env])
+        self._next_states = np.array(next_obs).reshape(self._next_states.shape)
         self.pos = (self.pos + 1) % self.buffer_size
         self.full = self.full or self.pos == 0
 
     def cut(self, states: Array) -> None:
         """Ends the running episodes at `states` `(n_envs, ...)`, as truncated ones: the environments will be reset."""
-        row = (self.pos - 1) % self.buffer_size
-        for env in np.flatnonzero(~self.ends[row]).tolist() if self.size() else ():
-            self.ends[row, env] = True
-            self._last_states[row, env] = np.array(states[env])
-        self._age[:] = 0
+        if self.size():
+            self._cut(states, np.ones(self.n_envs, np.bool_))
 
     def state(self) -> dict[str, Tensor]:
         """All it holds, as named tensors; the running episodes must have been cut."""
@@ -101,21 +106,34 @@ class FeatureReplayBuffer(ReplayBuffer):
         return kept | ends | {"pos": torch.tensor(self.pos), "full": torch.tensor(self.full)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over what `state` gave."""
+        """Takes over what `state` gave; `InputError` when that was a memory of another size or shape."""
+        self._require_fitting(tensors)
         for name in ROWS:
             getattr(self, name)[: len(tensors[name])] = tensors[name].numpy()
         places, states = tensors["last_places"].tolist(), tensors["last_states"].numpy()
         self._last_states = {(row, env): state for (row, env), state in zip(places, states, strict=True)}
         self.pos, self.full = int(tensors["pos"]), bool(tensors["full"])
 
+    def _require_fitting(self, tensors: Mapping[str, Tensor]) -> None:
+        for name in KEPT:
+            if name not in tensors:
+                raise InputError(f"replay memory: expected {name!r}, found none")
+        n_rows = self.buffer_size if tensors["full"] else min(int(tensors["pos"]), self.buffer_size)
+        for name in ROWS:
+            expected, found = (n_rows, *getattr(self, name).shape[1:]), tuple(tensors[name].shape)
+            if found != expected:
+                raise InputError(f"replay memory: {name!r}: expected shape {expected}, found {found}")
+
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
-        """States, actions and n-step returns of `batch_size` random steps whose n next ones are in memory."""
+        """States, actions and n-step returns of `batch_size` random steps whose n next ones are in memory.
+
+        Returns are of fewer steps as long as there are no n. Raises `ValueError` when the memory is empty.
+        """
+        if not self.size():
+            raise ValueError("replay memory: expected at least one step, found none")
         oldest, first, end = (self.pos, self.stack - 1, self.buffer_size) if self.full else (0, 0, self.pos)
-        if end - first <= self.n_steps:
-            raise ValueError(
-                f"replay memory: expected more than {self.n_steps} steps of each environment, found {self.pos}"
-            )
-        rows = (oldest + np.random.randint(first, end - self.n_steps, size=batch_size)) % self.buffer_size
+        end = max(end - self.n_steps, first + 1)
+        rows = (oldest + np.random.randint(first, end, size=batch_size)) % self.buffer_size
         return self._get_samples(rows, env)
 
     def _get_samples(self, batch_inds: Array, env: VecNormalize | None = None) -> ReplayBufferSamples:
@@ -123,12 +141,15 @@ class FeatureReplayBuffer(ReplayBuffer):
         envs = np.random.randint(0, self.n_envs, size=len(batch_inds))
         window = (batch_inds[:, None] + np.arange(self.n_steps)) % self.buffer_size
         ends = self.ends[window, envs[:, None]]
-        lengths = np.where(ends.any(axis=1), ends.argmax(axis=1) + 1, self.n_steps)
+        known = np.minimum((self.pos - 1 - batch_inds) % self.buffer_size + 1, self.n_steps)
+        lengths = np.where(ends.any(axis=1), np.minimum(ends.argmax(axis=1) + 1, known), known)
         counted = np.arange(self.n_steps) < lengths[:, None]
         discounts = np.float32(self.gamma) ** np.arange(self.n_steps + 1, dtype=np.float32)
         returns = (self.rewards[window, envs[:, None]] * counted * discounts[:-1]).sum(axis=1, keepdims=True)
         last = (batch_inds + lengths - 1) % self.buffer_size
         next_states = self._states((batch_inds + lengths) % self.buffer_size, envs)
+        running = (last == (self.pos - 1) % self.buffer_size) & ~self.ends[last, envs]
+        next_states[running] = self._next_states[envs[running]]
         for sample in np.flatnonzero(self.ends[last, envs] & ~self.terminals[last, envs]).tolist():
             next_states[sample] = self._last_states[int(last[sample]), int(envs[sample])]
         return ReplayBufferSamples(
@@ -145,6 +166,18 @@ class FeatureReplayBuffer(ReplayBuffer):
         back = np.minimum(np.arange(self.stack - 1, -1, -1), self.ages[rows, envs][:, None])
         states: Array = self.observations[(rows[:, None] - back) % self.buffer_size, envs[:, None]]
         return states.reshape(len(rows), *self.obs_shape)
+
+    def _notice_resets(self, states: Array) -> None:
+        moved = (states != self._next_states).reshape(self.n_envs, -1).any(axis=1)
+        if moved.any():
+            self._cut(self._next_states, moved)
+
+    def _cut(self, states: Array, which: npt.NDArray[np.bool_]) -> None:
+        row = (self.pos - 1) % self.buffer_size
+        for env in np.flatnonzero(which & ~self.ends[row]).tolist():
+            self.ends[row, env] = True
+            self._last_states[row, env] = np.array(states[env])
+            self._age[env] = 0
 
     def _forget_last_states(self) -> None:
         for env in range(self.n_envs) if self.full and self._last_states else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -56,20 +57,36 @@ def find_reward_function(name: str) -> RewardFunction:
         raise InputError(f"reward {name!r}: expected 'module:function' or a known name.{nearest(name, BUILT_IN)}")
     try:
         found: RewardFunction = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError) as error:
         raise InputError(f"reward {name!r}: cannot be imported ({error})") from error
+    if not callable(found):
+        raise InputError(f"reward {name!r}: expected a function of a State, found {found!r}")
     return found
 
 
 def constant_target(target: Target, reward_function: RewardFunction) -> float | Callable[[State], Values]:
-    """A target state's reward value as a number; numbers and callables as they are."""
-    return float(np.asarray(reward_function(target)).item()) if isinstance(target, State) else target
+    """A target state's reward value as a number; numbers and callables as they are; `InputError` for anything else."""
+    if callable(target):
+        return target
+    value = reward_function(target) if isinstance(target, State) else target
+    try:
+        number = float(np.asarray(value).item())
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"target: expected a number, a State of one reward value or a callable, found {value!r}"
+        ) from error
+    if not math.isfinite(number):
+        raise InputError(f"target: expected a finite number, found {number}")
+    return number
 
 
 def expected_difference(target: Target, reward_function: RewardFunction, gamma: float) -> float:
     """Where the difference still to come begins before anything is learned: `R*/(1 - gamma)`.
 
-    A callable target has no such number before it is called; for it learning begins at 0.
+    A callable target has no such number before it is called; for it learning begins at 0. Raises `InputError` for
+    `gamma` 1, with which no difference still to come is finite.
     """
+    if not 0 <= gamma < 1:
+        raise InputError(f"gamma: expected a number of at least 0 and below 1, found {gamma}")
     constant = constant_target(target, reward_function)
     return 0.0 if callable(constant) else constant / (1 - gamma)

@@ -13,12 +13,11 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 import agentlab_envs
-
 from agentlab import device as devices
 from agentlab import weights
 from agentlab.artefact import META, new_folder, require_room, sha256, write_json
@@ -27,6 +26,7 @@ from agentlab.extractor import FrozenExtractor
 from agentlab.fields import to_plain
 from agentlab.head import checkpoint as checkpoints
 from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
+from agentlab.head.difference import WithoutLabels
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.head.ppo import RewardDifferencePPO
@@ -68,11 +68,11 @@ def train(
     """
     require_room(out, force=force)
     devices.use_threads(threads)
-    frames = agentlab_envs.make_vec(env_id, config.n_envs, seed, labels=config.true_labels, **env_kwargs)
+    frames = open_frames(env_id, env_kwargs, config, seed)
     try:
-        env = FrozenFeatures(frames, extractor, config.stack)
+        env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
-        model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else configure(None, []))
+        model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
         checkpoints.restore(model, checkpoint)
         learn(model, config.total_steps, checkpoint, progress or NoProgress(), metrics or NoMetrics())
         meta = describe(env, extractor, env_id, env_kwargs, config, seed=seed)
@@ -81,6 +81,15 @@ def train(
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
         write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
+
+
+def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:
+    """The environments to train in, with their labels only if `config.true_labels`; `InputError` if they have none."""
+    try:
+        frames = agentlab_envs.make_vec(env_id, config.n_envs, seed, labels=config.true_labels, **env_kwargs)
+    except (TypeError, ValueError, gym.error.Error) as error:
+        raise InputError(f"environment {env_id!r} with env_kwargs {dict(env_kwargs)}: {error}") from error
+    return frames if config.true_labels else WithoutLabels(frames)
 
 
 def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardDifferenceDQN | RewardDifferencePPO:
@@ -148,7 +157,13 @@ class Watch(BaseCallback):
         super().__init__()
         self._task, self._metrics, self._interrupted = task, metrics, interrupted
         self._returns: list[float] = []
-        self._logged_at = 0
+
+    def _on_training_start(self) -> None:
+        self._logged_at = self.num_timesteps
+
+    def _on_training_end(self) -> None:
+        if self.num_timesteps > self._logged_at:
+            self._log()
 
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
@@ -198,6 +213,7 @@ def describe(
         "seed": seed,
         "algorithm": config.algorithm,
         "stack": config.stack,
+        "sees": config.sees,
         "hidden": list(learner.hidden),
         "action_space": space_to_plain(env.action_space),
         "action_names": action_names(env_id, env_kwargs),

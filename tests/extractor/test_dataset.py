@@ -120,5 +120,3 @@ class TestFrameDataset:
         number = sum(squares[i].n_frames for i in range(3)) + t
         np.testing.assert_array_equal(frames.frames(np.array([number]))[0], episode.frame(t))
         np.testing.assert_array_equal(frames.labels[number], episode.labels[t])
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from tiny import CONFIG, recorded
 from agentlab.artefact import sha256
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor, fit
-from agentlab.extractor import fit as fit_function
 from agentlab.extractor.dataset import FrameDataset, split
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.fit import CHECKPOINT, ShuffledFrames, architecture, one_cycle, uses_bfloat16
@@ -129,9 +129,7 @@ def test_the_artefact_says_what_it_is_and_where_it_came_from(square_extractor: F
 class TestPrecision:
     def test_float32_and_bfloat16_both_do_what_they_say(self, squares: Recording, tmp_path: Path):
         prints = {
-            precision: fit(
-                [squares], replace(CONFIG, precision=precision), tmp_path / precision, **OPTIONS
-            ).fingerprint
+            precision: fit([squares], replace(CONFIG, precision=precision), tmp_path / precision, **OPTIONS).fingerprint
             for precision in ("float32", "bfloat16")
         }
         assert prints["float32"] != prints["bfloat16"]
@@ -189,7 +187,9 @@ class TestLoop:
         assert rates[top:] == sorted(rates[top:], reverse=True)
         assert 0 < rates[-1] < 1e-3
 
-    def test_few_frames_are_in_memory_at_once(self, squares: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def test_few_frames_are_in_memory_at_once(
+        self, squares: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
         asked: list[int] = []
         whole = FrameDataset.frames
 
@@ -198,7 +198,7 @@ class TestLoop:
             return whole(self, indices)
 
         monkeypatch.setattr(FrameDataset, "frames", counted)
-        monkeypatch.setattr("agentlab.extractor.fit.BYTES_LOOKED_AT", 20 * 32 * 32)
+        monkeypatch.setattr(sys.modules["agentlab.extractor.fit"], "BYTES_LOOKED_AT", 20 * 32 * 32)
         fit([squares], replace(CONFIG, batch_size=16), tmp_path / "out", **OPTIONS)
         assert max(asked) <= 33  # the whole held-out part, in one batch of the scoring
         assert sorted(asked)[-2] <= 20
@@ -212,7 +212,7 @@ class TestRefusals:
     def refused(self, recordings: list[Recording], said: str, out: Path, **options: Any) -> None:
         before = {path: path.stat().st_mtime_ns for path in out.parent.rglob("*")}
         with pytest.raises(InputError, match=said):
-            fit_function(recordings, CONFIG, out, **OPTIONS | options)
+            fit(recordings, CONFIG, out, **OPTIONS | options)
         assert {path: path.stat().st_mtime_ns for path in out.parent.rglob("*")} == before
 
     def test_no_recordings(self, tmp_path: Path):

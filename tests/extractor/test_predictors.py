@@ -156,14 +156,18 @@ class TestScores:
         generator = np.random.default_rng(seed)
 
         def draw() -> npt.NDArray[np.float32]:
-            x, screen, visible = generator.uniform(0, 80, 20), generator.integers(3, size=20), generator.integers(2, size=20)
+            x, screen, visible = (
+                generator.uniform(0, 80, 20),
+                generator.integers(3, size=20),
+                generator.integers(2, size=20),
+            )
             return np.stack([x, screen, visible], axis=1).astype(np.float32)
 
         true, predicted = draw(), draw()
         true[generator.random(true.shape) < 0.3] = np.nan
         found = scores(SCHEMA, true, predicted)
         x, screen, visible = (~np.isnan(true)).T
-        assert found["x"]["r2"] == pytest.approx(r2_score(true[x, 0], predicted[x, 0]))
+        assert found["x"]["r2"] == pytest.approx(r2_score(true[x, 0].astype(float), predicted[x, 0]))
         assert found["screen"]["accuracy"] == pytest.approx(accuracy_score(true[screen, 1], predicted[screen, 1]))
         assert found["visible"]["f1"] == pytest.approx(f1_score(true[visible, 2] == 1, predicted[visible, 2] == 1))
         assert [found[name]["frames"] for name in SCHEMA] == [x.sum(), screen.sum(), visible.sum()]

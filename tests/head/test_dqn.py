@@ -1,0 +1,273 @@
+"""`RewardDifferenceDQN`: Q-learning seen from the other side, and an SB3 algorithm like any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from label_games import Chain
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from torch.nn import functional as F  # noqa: N812
+
+from agentlab.errors import InputError
+from agentlab.head import RewardDifferenceDQN, State
+from agentlab.head.spaces import StackedFeatures
+
+SMALL: dict[str, Any] = {
+    "policy_kwargs": {"net_arch": [32]},
+    "learning_starts": 100,
+    "batch_size": 32,
+    "buffer_size": 2000,
+    "gradient_steps": 1,
+    "learning_rate": 2e-3,
+    "tau": 0.05,
+    "device": "cpu",
+    "seed": 0,
+}
+
+
+def identity(n: int = 1) -> DummyVecEnv:
+    venv = DummyVecEnv([lambda: IdentityEnv(3, ep_length=20)] * n)
+    venv.seed(0)
+    for env in venv.envs:
+        env.action_space.seed(0)
+    return venv
+
+
+def learner(env: Any = None, **options: Any) -> RewardDifferenceDQN:
+    return RewardDifferenceDQN("MlpPolicy", env or identity(), **SMALL | {"n_steps": 1, "gamma": 0.5} | options)
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+class Actions(BaseCallback):
+    """Notes every action taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[int] = []
+
+    def _on_step(self) -> bool:
+        self.taken.extend(self.locals["actions"].tolist())
+        return True
+
+
+class TestEqualsQLearningForAConstantTarget:
+    @pytest.mark.parametrize("target", [0.0, 1.0, -3.0])
+    def test_in_the_loss_of_a_batch(self, target: float):
+        """Double, over n steps, with true ends; Q is R*/(1 - gamma) - D, and its rewards are the environment's."""
+        torch.manual_seed(0)
+        gamma, n = 0.9, torch.tensor([[1], [3], [3], [2]])
+        model = learner(target=target, gamma=gamma)
+        for parameter in model.q_net_target.parameters():
+            parameter.data.add_(torch.randn_like(parameter))
+        states, following = torch.tensor([[0], [1], [2], [0]]), torch.tensor([[1], [1], [0], [2]])
+        actions, dones = torch.tensor([[2], [0], [1], [1]]), torch.tensor([[0.0], [0], [0], [1]])
+        returns, end = torch.tensor([[0.5], [-2.0], [3.0], [1.0]]), target / (1 - gamma)
+        paid = returns - target * (1 - gamma**n) / (1 - gamma) - dones * gamma**n * end
+        batch = ReplayBufferSamples(states, actions, following, dones, paid, gamma**n)
+        with torch.no_grad():
+            q, slow_q = end - model.q_net(states), end - model.q_net_target(following)
+            best = (end - model.q_net(following)).argmax(dim=1, keepdim=True)
+            wanted = returns + (1 - dones) * gamma**n * slow_q.gather(1, best)
+            expected = F.smooth_l1_loss(q.gather(1, actions), wanted)
+        torch.testing.assert_close(model.loss(batch), expected, rtol=1e-4, atol=1e-5)
+
+    def test_in_the_whole_training(self):
+        """Whatever the target, the same actions, and the same differences but for their common offset."""
+        models, taken = [], []
+        for target in (0.0, 1.0):
+            actions = Actions()
+            models.append(learner(target=target, n_steps=3).learn(400, callback=actions))
+            taken.append(actions.taken)
+        assert taken[0] == taken[1]
+        states = torch.arange(3)[:, None]
+        with torch.no_grad():
+            found = [model.q_net.beyond_offset(states) for model in models]
+            torch.testing.assert_close(found[0], found[1], rtol=0.02, atol=2e-3)
+            torch.testing.assert_close(models[1].q_net(states), found[1] + 2.0)
+
+    @pytest.mark.parametrize("target", [0.0, 2.0])
+    @pytest.mark.parametrize("n_steps", [1, 2])
+    def test_in_what_is_learned_where_dying_early_is_tempting(self, target: float, n_steps: int):
+        gamma = 0.8
+        model = learner(
+            DummyVecEnv([Chain] * 8), target=target, gamma=gamma, n_steps=n_steps, exploration_final_eps=0.4,
+            exploration_fraction=0.3, gradient_steps=4, batch_size=64, tau=0.02,
+        ).learn(3000)  # fmt: skip
+        with torch.no_grad():
+            found = target / (1 - gamma) - model.q_net(torch.arange(Chain.LENGTH)[:, None]).numpy()
+        best = Chain.values(gamma)
+        # n-step returns of exploring actions are below the optimum
+        np.testing.assert_allclose(found, best, atol=0.25 if n_steps == 1 else 1.2)
+        assert (best.argmax(axis=1) == 1).all()
+        assert (found.argmax(axis=1) == 1).all()
+
+
+class TestNetwork:
+    def test_begins_at_the_offset_of_a_state_always_as_far_from_the_target(self):
+        for target in (2.0, State(np.array([2.0], np.float32))):
+            model = learner(target=target, gamma=0.75)
+            for network in (model.q_net, model.q_net_target):
+                assert float(network.offset) == 8.0
+            assert "offset" not in dict(model.q_net.named_parameters())
+
+    def test_sees_the_newest_features_and_how_they_changed(self):
+        space = StackedFeatures(3, 2)
+        model = learner()
+        from agentlab.head.dqn import MOTION_SCALE, DifferencePolicy
+
+        policy = DifferencePolicy(space, model.action_space, lambda _: 0.0, net_arch=[4])
+        states = torch.tensor([[1.0, 2, 3, 4, 5, 7]])
+        seen = policy.q_net._with_motion(states)
+        expected = [5, 7, MOTION_SCALE * 4, MOTION_SCALE * 5, MOTION_SCALE * 2, MOTION_SCALE * 3]
+        assert seen.tolist() == [expected]
+
+    def test_acts_by_the_smallest_difference(self):
+        model = learner()
+        states = np.arange(3)
+        differences = model.q_net(torch.from_numpy(states)[:, None])
+        np.testing.assert_array_equal(model.predict(states, deterministic=True)[0], differences.argmin(dim=1))
+
+
+class TestLearning:
+    def test_reaches_the_best_on_a_trivial_environment(self):
+        model = learner(identity(4)).learn(1500)
+        mean, _ = evaluate_policy(model, identity(), n_eval_episodes=5, warn=False)
+        assert mean > 0.95 * 20
+
+    def test_does_so_by_a_target_state_too(self):
+        model = learner(identity(4), target=State(np.array([1.0], np.float32))).learn(1500)
+        mean, _ = evaluate_policy(model, identity(), n_eval_episodes=5, warn=False)
+        assert mean > 0.95 * 20
+
+    def test_is_equal_for_equal_seeds(self):
+        one, same, other = (weights(learner(identity(2), seed=seed, n_steps=2).learn(300)) for seed in (1, 1, 2))
+        assert equal(one, same)
+        assert not equal(one, other)
+
+    def test_moves_the_slow_copy_by_its_share(self):
+        model = learner(tau=0.25).learn(101)
+        before = {name: parameter.clone() for name, parameter in model.q_net_target.named_parameters()}
+        model._follow()
+        fast = dict(model.q_net.named_parameters())
+        for name, slow in model.q_net_target.named_parameters():
+            torch.testing.assert_close(slow, 0.75 * before[name] + 0.25 * fast[name])
+
+    def test_memory_holds_the_difference_and_how_steps_ended(self):
+        model = learner(DummyVecEnv([Chain]), target=2.0, gamma=0.5, learning_starts=10_000).learn(300)
+        memory = model.replay_buffer
+        rows = slice(0, memory.pos)
+        jumped = memory.actions[rows, 0, 0] == 0
+        np.testing.assert_array_equal(memory.terminals[rows, 0], jumped)
+        np.testing.assert_allclose(memory.rewards[rows, 0][jumped], Chain.JUMP - 2 - 0.5 / 0.5 * 2, rtol=1e-5)
+        assert set(np.round(memory.rewards[rows, 0][~jumped], 4)) <= {np.float32(-2.2), np.float32(-1.0)}
+
+
+class TestExploration:
+    def test_fades_out_and_is_drawn_for_each_environment(self):
+        model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.1)
+        model.learn(400)
+        assert model.exploration_rate == pytest.approx(0.1)
+        states = np.zeros(3000, int)
+        greedy = model.predict(states, deterministic=True)[0]
+        explored = model.predict(states, deterministic=False)[0]
+        assert (greedy == greedy[0]).all()
+        assert (explored != greedy).mean() == pytest.approx(0.1 * 2 / 3, abs=0.02)
+
+    def test_does_not_depend_on_what_else_draws_random_numbers(self):
+        taken = []
+        for disturbed in (False, True):
+            actions = Actions()
+            model = learner(learning_starts=1000)
+            if disturbed:
+                np.random.random(10)
+                torch.rand(10)
+            model.learn(100, callback=actions)
+            taken.append(actions.taken)
+        assert taken[0] == taken[1]
+        assert set(taken[0]) == {0, 1, 2}
+
+
+class TestIsAnSB3Algorithm:
+    def test_with_parameters_that_are_got_and_set(self):
+        trained, fresh = learner().learn(200), learner(seed=5)
+        fresh.set_parameters(trained.get_parameters())
+        assert equal(weights(trained), weights(fresh))
+
+    def test_that_is_saved_loaded_and_goes_on(self, tmp_path: Path):
+        model = learner(target=2.0).learn(200)
+        model.save(tmp_path / "model")
+        loaded = RewardDifferenceDQN.load(tmp_path / "model", env=identity(), device="cpu")
+        assert loaded.target == 2.0
+        assert equal(weights(model), weights(loaded))
+        states = np.arange(3)
+        np.testing.assert_array_equal(
+            loaded.predict(states, deterministic=True)[0], model.predict(states, deterministic=True)[0]
+        )
+        loaded.learn(150, reset_num_timesteps=False)
+        assert loaded.num_timesteps == 350
+        assert not equal(weights(model), weights(loaded))
+
+    def test_whose_replay_memory_is_saved_and_loaded(self, tmp_path: Path):
+        model = learner().learn(150)
+        model.save_replay_buffer(tmp_path / "memory")
+        other = learner()
+        other.load_replay_buffer(tmp_path / "memory")
+        assert other.replay_buffer.size() == 150
+        other.learn(120, reset_num_timesteps=False)
+
+    def test_with_callbacks_and_a_logger(self, tmp_path: Path):
+        callback = EvalCallback(identity(), eval_freq=100, n_eval_episodes=2, log_path=str(tmp_path), verbose=0)
+        model = learner().learn(300, callback=callback, log_interval=1)
+        assert callback.evaluations_timesteps == [100, 200, 300]
+        assert model.logger.name_to_value.keys() >= {"train/loss", "train/n_updates"}
+
+    def test_that_stops_when_a_callback_says_so(self):
+        class Stop(BaseCallback):
+            def _on_step(self) -> bool:
+                return self.num_timesteps < 50
+
+        assert learner().learn(300, callback=Stop()).num_timesteps == 50
+
+    def test_that_takes_a_plain_environment(self):
+        learner(Chain()).learn(120)
+
+    def test_that_refuses_what_it_cannot_learn(self):
+        with pytest.raises((AssertionError, InputError), match=r"Discrete|discrete"):
+            learner(DummyVecEnv([IdentityEnvBox]))
+        with pytest.raises(InputError, match="gamma: expected"):
+            learner(gamma=1.0)
+        with pytest.raises(InputError, match="VecNormalize"):
+            learner(VecNormalize(DummyVecEnv([lambda: ContinuousStates()]))).learn(10)
+
+
+class ContinuousStates(Chain):
+    """The chain, its place as a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from gymnasium import spaces
+
+        self.observation_space = spaces.Box(0, 5, (1,), np.float32)
+
+    def reset(self, **options: Any) -> Any:
+        place, info = super().reset(**options)
+        return np.array([place], np.float32), info
+
+    def step(self, action: Any) -> Any:
+        place, *rest = super().step(action)
+        return np.array([place], np.float32), *rest

@@ -1,0 +1,151 @@
+"""`RewardDifferencePPO`: a constant target cancels out, true ends cost, and it is an SB3 algorithm like any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from label_games import Rise
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox, IdentityEnvMultiDiscrete
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from agentlab.errors import InputError
+from agentlab.head import RewardDifferencePPO, State
+
+SMALL: dict[str, Any] = {
+    "policy_kwargs": {"net_arch": [32]},
+    "n_steps": 32,
+    "batch_size": 32,
+    "n_epochs": 4,
+    "gamma": 0.5,
+    "learning_rate": 3e-3,
+    "device": "cpu",
+    "seed": 0,
+}
+
+
+def identity(n: int = 1) -> DummyVecEnv:
+    venv = DummyVecEnv([lambda: IdentityEnv(3, ep_length=20)] * n)
+    venv.seed(0)
+    for env in venv.envs:
+        env.action_space.seed(0)
+    return venv
+
+
+def learner(env: Any = None, **options: Any) -> RewardDifferencePPO:
+    return RewardDifferencePPO("MlpPolicy", env or identity(), **SMALL | options)
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+class Rollouts(BaseCallback):
+    """Notes the advantages and actions of every rollout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.advantages: list[Any] = []
+        self.actions: list[Any] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        self.advantages.append(self.model.rollout_buffer.advantages.copy())  # type: ignore[attr-defined]
+        self.actions.append(self.model.rollout_buffer.actions.copy())  # type: ignore[attr-defined]
+
+
+class TestTarget:
+    def test_that_is_constant_cancels_from_the_advantage(self):
+        rollouts = []
+        for target in (0.0, 10.0):
+            rollouts.append(Rollouts())
+            learner(DummyVecEnv([Rise]), target=target, normalize_advantage=False).learn(32, callback=rollouts[-1])
+        np.testing.assert_array_equal(rollouts[0].actions[0], rollouts[1].actions[0])
+        np.testing.assert_allclose(rollouts[0].advantages[0], rollouts[1].advantages[0], atol=1e-4)
+
+    def test_that_is_far_from_all_returns_does_not_keep_it_from_learning(self):
+        for target in (-20.0, 20.0):
+            model = learner(identity(4), target=target).learn(2500)
+            mean, _ = evaluate_policy(model, identity(), n_eval_episodes=5, warn=False)
+            assert mean > 0.95 * 20
+
+    def test_is_where_the_baseline_begins(self):
+        for target in (3.0, State(np.array([3.0], np.float32))):
+            assert learner(target=target, gamma=0.75).policy.value_net.bias.item() == -12.0
+
+    def test_returns_are_minus_the_difference_to_go_with_ends_forever_as_far_away(self):
+        model = learner(DummyVecEnv([Rise]), target=5.0, gae_lambda=1.0)
+        model.learn(32)
+        returns = model.rollout_buffer.returns[:3, 0]  # of the first episode, which ends truly after 3 steps
+        paid, end = -(5 - 2.0), -5.0 / (1 - 0.5)
+        expected = [paid + 0.5 * (paid + 0.5 * (paid + 0.5 * end)), paid + 0.5 * (paid + 0.5 * end), paid + 0.5 * end]
+        np.testing.assert_allclose(returns, expected, rtol=1e-4)
+
+    def test_truncations_bootstrap(self):
+        model = learner(DummyVecEnv([Rise]), target=5.0, gae_lambda=1.0)
+        with torch.no_grad():
+            baseline = float(model.policy.predict_values(torch.tensor([[13.0]])))
+        model.learn(32)
+        assert float(model.rollout_buffer.returns[5, 0]) == pytest.approx(-(5 - 2.0) + 0.5 * baseline, rel=1e-3)
+
+
+class TestLearning:
+    def test_reaches_the_best_on_a_trivial_environment(self):
+        model = learner(identity(4)).learn(2500)
+        mean, _ = evaluate_policy(model, identity(), n_eval_episodes=5, warn=False)
+        assert mean > 0.95 * 20
+
+    def test_learns_continuous_actions(self):
+        def box() -> DummyVecEnv:
+            venv = DummyVecEnv([lambda: IdentityEnvBox(eps=0.5, ep_length=20)] * 4)
+            for env in venv.envs:
+                env.action_space.seed(0)
+            return venv
+
+        model = learner(box(), ent_coef=0.0, gamma=0.0).learn(4000)
+        mean, _ = evaluate_policy(model, box(), n_eval_episodes=8, warn=False)
+        assert mean > 0.9 * 20
+
+    def test_takes_several_discrete_actions_at_once(self):
+        learner(DummyVecEnv([lambda: IdentityEnvMultiDiscrete(2, ep_length=10)])).learn(64)
+
+    def test_is_equal_for_equal_seeds(self):
+        one, same, other = (weights(learner(identity(2), seed=seed).learn(256)) for seed in (1, 1, 2))
+        assert equal(one, same)
+        assert not equal(one, other)
+
+
+class TestIsAnSB3Algorithm:
+    def test_with_parameters_that_are_got_and_set(self):
+        trained, fresh = learner().learn(64), learner(seed=5)
+        fresh.set_parameters(trained.get_parameters())
+        assert equal(weights(trained), weights(fresh))
+
+    def test_that_is_saved_loaded_and_goes_on(self, tmp_path: Path):
+        model = learner(target=2.0).learn(64)
+        model.save(tmp_path / "model")
+        loaded = RewardDifferencePPO.load(tmp_path / "model", env=identity(), device="cpu")
+        assert loaded.target == 2.0
+        assert equal(weights(model), weights(loaded))
+        loaded.learn(64, reset_num_timesteps=False)
+        assert loaded.num_timesteps == 128
+
+    def test_with_callbacks(self, tmp_path: Path):
+        callback = EvalCallback(identity(), eval_freq=32, n_eval_episodes=2, log_path=str(tmp_path), verbose=0)
+        learner().learn(96, callback=callback)
+        assert callback.evaluations_timesteps == [32, 64, 96]
+
+    def test_that_needs_a_discount_below_one(self):
+        with pytest.raises(InputError, match="gamma: expected"):
+            learner(gamma=1.0)
