@@ -86,8 +86,8 @@ class DQNConfig:
     """Agent steps of random play before the first update."""
     exploration_share: Share = 0.1
     """Share of the training over which random actions fade out."""
-    exploration_final: Annotated[float, Range(0, 1)] = 0.02
-    """Share of random actions that stays."""
+    exploration_final: Annotated[float, Range(0, 1)] = 0.4
+    """Share of random actions that stays in the boldest environment; the others explore less and less."""
     hidden: tuple[Count, ...] = (256, 256)
     """Widths of the hidden layers."""
 

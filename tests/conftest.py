@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command import Command, Outcome
 
 from agentlab.cli import main
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # as the command does, and in force only before OpenCV is imported
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
 
 
 @pytest.fixture

@@ -37,9 +37,13 @@ class TestNewFolder:
 
     @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
     def test_leaves_nothing_when_the_block_fails(self, error: type[BaseException], tmp_path: Path):
-        with pytest.raises(error), new_folder(tmp_path / "out") as folder:
-            (folder / "a").write_text("1")
-            raise error
+        def write() -> None:
+            with new_folder(tmp_path / "out") as folder:
+                (folder / "a").write_text("1")
+                raise error
+
+        with pytest.raises(error):
+            write()
         assert names(tmp_path) == set()
 
     def test_does_not_replace_what_exists(self, tmp_path: Path):

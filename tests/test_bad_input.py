@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command, Outcome
+from command import Command, Outcome
 from safetensors.numpy import load_file, save_file
 
 from agentlab.cli import main

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from command import Command
 
 from agentlab.cli import COMMANDS, main
 from agentlab.recording import Recording

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
@@ -29,7 +28,7 @@ def keep(model: BaseAlgorithm, folder: Path | None) -> None:
     }
     counters: dict[str, Any] = {"num_timesteps": model.num_timesteps, "n_updates": model._n_updates}
     if isinstance(model, RewardDifferenceDQN):
-        model.replay_buffer.cut(np.asarray(model._last_obs))
+        model.replay_buffer.cut()
         tensors |= weights.prefixed("memory", model.replay_buffer.state())
         counters["exploration"] = model._exploration.bit_generator.state
     weights.save(folder / TENSORS, tensors)
@@ -37,7 +36,7 @@ def keep(model: BaseAlgorithm, folder: Path | None) -> None:
 
 
 def restore(model: BaseAlgorithm, folder: Path | None) -> None:
-    """Brings back into `model` what `folder` keeps, if anything; `InputError` when that is garbled or of another model."""
+    """Brings back into `model` what `folder` keeps, if anything; `InputError` for what is garbled or of another."""
     if folder is None or not (folder / COUNTERS).exists():
         return
     path = folder / TENSORS

@@ -12,7 +12,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import MaybeCallback, ReplayBufferSamples, RolloutReturn
+from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutReturn
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from agentlab.head.spaces import StackedFeatures
 
 MOTION_SCALE = 4.0
 """Features change little from frame to frame; their changes are enlarged so that the network heeds them."""
+
+LADDER = 8
+"""Environments explore at different rates: the boldest at the exploration rate, the shyest at this power of it."""
 
 
 class DifferenceNetwork(QNetwork):
@@ -111,7 +114,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         train_freq: int = 1,
         gradient_steps: int = 8,
         tau: float = 0.005,
-        exploration_final_eps: float = 0.02,
+        exploration_final_eps: float = 0.4,
         policy_kwargs: dict[str, Any] | None = None,
         **sb3: Any,
     ) -> None:
@@ -150,24 +153,9 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         """The actions of smallest difference; unless `deterministic`, each is random with the exploration rate."""
         actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
         if not deterministic:
-            at_random = self._exploration.random(np.shape(actions)) < self.exploration_rate
+            at_random = self._exploration.random(np.shape(actions)) < self._exploration_rates(np.size(actions))
             actions = np.where(at_random, self._random_actions(np.shape(actions)), actions)
         return actions, state
-
-    def _setup_learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        reset_num_timesteps: bool = True,
-        *args: Any,
-        **kwargs: Any,
-    ) -> tuple[int, BaseCallback]:
-        if reset_num_timesteps and self._last_obs is not None:
-            self.replay_buffer.cut(np.asarray(self._last_obs))
-        ready: tuple[int, BaseCallback] = super()._setup_learn(
-            total_timesteps, callback, reset_num_timesteps, *args, **kwargs
-        )
-        return ready
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, *args: Any, **kwargs: Any) -> RolloutReturn:
         return super().collect_rollouts(self._paying_difference(env), callback, *args, **kwargs)
@@ -214,6 +202,12 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             actions = self._random_actions((n_envs,))
             return actions, actions
         return super()._sample_action(learning_starts, action_noise, n_envs)
+
+    def _exploration_rates(self, n: int) -> npt.NDArray[np.float64]:
+        """One rate for each of `n` environments, from the exploration rate down to a power of it (arXiv 1803.00933)."""
+        powers = np.linspace(1, LADDER, n) if n > 1 else np.array([(1 + LADDER) / 2])
+        rates: npt.NDArray[np.float64] = self.exploration_rate**powers
+        return rates
 
     def _random_actions(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
         return self._exploration.integers(int(self.action_space.n), size=shape)

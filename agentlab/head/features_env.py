@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from agentlab.errors import InputError
+from agentlab.errors import InputError, nearest
 from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.spaces import StackedFeatures
 
@@ -112,6 +112,8 @@ def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: in
     """The space of states that `extractor` makes of `frames`; `InputError` when it was fitted on others."""
     if stack < 1:
         raise InputError(f"stack: expected at least 1 frame, found {stack}")
+    if sees not in get_args(Sees):
+        raise InputError(f"sees: expected 'labels' or 'all', found {sees!r}.{nearest(sees, get_args(Sees))}")
     if not isinstance(frames, gym.spaces.Box) or frames.dtype != np.uint8:
         raise InputError(f"environment: expected frames, a uint8 Box, found the observation space {frames}")
     extractor.require_frames(frames.shape, "environment")

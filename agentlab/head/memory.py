@@ -91,10 +91,10 @@ class FeatureReplayBuffer(ReplayBuffer):
         self.pos = (self.pos + 1) % self.buffer_size
         self.full = self.full or self.pos == 0
 
-    def cut(self, states: Array) -> None:
-        """Ends the running episodes at `states` `(n_envs, ...)`, as truncated ones: the environments will be reset."""
+    def cut(self) -> None:
+        """Ends the running episodes as truncated ones: the environments will be reset."""
         if self.size():
-            self._cut(states, np.ones(self.n_envs, np.bool_))
+            self._cut(np.ones(self.n_envs, np.bool_))
 
     def state(self) -> dict[str, Tensor]:
         """All it holds, as named tensors; the running episodes must have been cut."""
@@ -170,13 +170,13 @@ class FeatureReplayBuffer(ReplayBuffer):
     def _notice_resets(self, states: Array) -> None:
         moved = (states != self._next_states).reshape(self.n_envs, -1).any(axis=1)
         if moved.any():
-            self._cut(self._next_states, moved)
+            self._cut(moved)
 
-    def _cut(self, states: Array, which: npt.NDArray[np.bool_]) -> None:
+    def _cut(self, which: npt.NDArray[np.bool_]) -> None:
         row = (self.pos - 1) % self.buffer_size
         for env in np.flatnonzero(which & ~self.ends[row]).tolist():
             self.ends[row, env] = True
-            self._last_states[row, env] = np.array(states[env])
+            self._last_states[row, env] = self._next_states[env].copy()
             self._age[env] = 0
 
     def _forget_last_states(self) -> None:

@@ -83,7 +83,7 @@ class TestEqualSeeds:
 
 def test_a_garbled_checkpoint_is_refused(squares: Recording, tmp_path: Path):
     (tmp_path / CHECKPOINT).write_bytes(b"garbage" * 99)
-    with pytest.raises(InputError, match="fit.safetensors: expected safetensors"):
+    with pytest.raises(InputError, match=r"fit\.safetensors: expected safetensors"):
         fit([squares], CONFIG, tmp_path / "out", checkpoint=tmp_path, **OPTIONS)
 
 
@@ -158,10 +158,10 @@ class TestStandardisedFeatures:
         eye = Eye(architecture(squares.frame_shape, CONFIG, 0), squares.label_schema).eval()
         frames = torch.from_numpy(squares[0].frames(range(11)))
         with torch.no_grad():
-            before = eye.label_rows(eye.network(frames))
+            before = eye.label_rows(frames)
             eye.standardise_features(eye.network(frames))
             features = eye.network(frames)
-        torch.testing.assert_close(eye.label_rows(features), before, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(eye.label_rows(frames), before, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(features.mean(dim=0), torch.zeros(8), atol=1e-3, rtol=0)
         torch.testing.assert_close(features.std(dim=0), torch.ones(8), atol=1e-3, rtol=0)
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ import agentlab
 import agentlab_envs
 from agentlab.artefact import sha256
 from agentlab.errors import InputError
-from agentlab.extractor import FrozenExtractor
+from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.recording import Recording
 
 
@@ -66,7 +66,7 @@ class TestIsFrozen:
 
         class Features(BaseFeaturesExtractor):
             def __init__(self, space: Any) -> None:
-                super().__init__(space, extractor.n_percepts)
+                super().__init__(space, extractor.n_features)
                 self.extractor = extractor
 
             def forward(self, observations: torch.Tensor) -> torch.Tensor:
@@ -81,12 +81,14 @@ class TestIsFrozen:
 
 class TestWhatItGives:
     def test_features_percepts_and_labels_of_frames(self, square_extractor: FrozenExtractor, frames: Any):
-        features, percepts = square_extractor.features(frames), square_extractor.percepts(frames)
+        features, signals = square_extractor.features(frames), square_extractor.percepts(frames)
+        percepts = square_extractor.percepts(frames, "all")
         assert features.shape == (11, square_extractor.n_features) == (11, 8)
-        assert percepts.shape == (11, square_extractor.n_percepts) == (11, 10)
-        assert features.dtype == percepts.dtype == np.float32
-        np.testing.assert_array_equal(percepts[:, :8], features)
-        np.testing.assert_array_equal(square_extractor(torch.from_numpy(frames)).numpy(), percepts)
+        assert signals.shape == (11, square_extractor.n_percepts()) == (11, 2)
+        assert percepts.shape == (11, square_extractor.n_percepts("all")) == (11, 10)
+        assert features.dtype == signals.dtype == percepts.dtype == np.float32
+        np.testing.assert_array_equal(percepts, np.concatenate([signals, features], axis=1))
+        np.testing.assert_array_equal(square_extractor(torch.from_numpy(frames)).numpy(), features)
 
     def test_labels_are_rows_of_the_schema_also_when_taken_from_percepts(
         self, square_extractor: FrozenExtractor, frames: Any
@@ -95,7 +97,9 @@ class TestWhatItGives:
         assert rows.shape == (11, 1)
         assert np.nanmin(rows) >= 0
         assert np.nanmax(rows) <= 31
-        np.testing.assert_allclose(square_extractor.labels_of(square_extractor.percepts(frames)), rows, rtol=1e-5)
+        for sees in get_args(Sees):
+            found = square_extractor.labels_of(square_extractor.percepts(frames, sees))
+            np.testing.assert_allclose(found, rows, rtol=1e-5)
 
     def test_any_number_of_frames(self, square_extractor: FrozenExtractor, frames: Any):
         many = np.concatenate([frames] * 30)
@@ -176,7 +180,7 @@ class TestLoading:
         file.write_text(json.dumps(meta))
         self.refused(folder, said)
 
-    @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir(), lambda path: path.touch()])
+    @pytest.mark.parametrize("make", [lambda _: None, Path.mkdir, Path.touch])
     def test_what_is_no_extractor_is_refused(self, make: Callable[[Path], None], tmp_path: Path):
         make(tmp_path / "x")
         self.refused(tmp_path / "x", str(tmp_path / "x" / "meta.json"))

@@ -100,15 +100,16 @@ class TestRows:
         standard = 0.0 if np.isnan(x) else float((x - made.mean[0]) / made.scale[0])
         present = tuple(not np.isnan(value) for value in row)
         outputs = outputs_for(standard, int(np.nan_to_num(screen)), visible == 1, present)  # type: ignore[arg-type]
-        np.testing.assert_allclose(made.rows(outputs)[0].numpy(), np.array(row), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(made.rows(made.signals(outputs))[0].numpy(), np.array(row), rtol=1e-4, atol=1e-4)
 
     def test_are_within_the_bounds_of_numbers(self):
         made = predictors()
-        assert made.rows(outputs_for(1e6, 0, True, (True,) * 3))[0, 0] == 80
-        assert made.rows(outputs_for(-1e6, 0, True, (True,) * 3))[0, 0] == 0
+        assert made.rows(made.signals(outputs_for(1e6, 0, True, (True,) * 3)))[0, 0] == 80
+        assert made.rows(made.signals(outputs_for(-1e6, 0, True, (True,) * 3)))[0, 0] == 0
 
     def test_are_absent_where_the_label_is_predicted_to_be(self):
-        found = predictors().rows(outputs_for(0.0, 1, True, (False, True, False)))[0]
+        made = predictors()
+        found = made.rows(made.signals(outputs_for(0.0, 1, True, (False, True, False))))[0]
         assert found.isnan().tolist() == [True, False, True]
         assert SCHEMA.decode(found.numpy()) == {"x": None, "screen": "game", "visible": None}
 

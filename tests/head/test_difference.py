@@ -165,7 +165,7 @@ class TestPredictedLabels:
         now, before, after = frames.reset(), [], []
         for _ in range(25):
             env.step(np.ones(2, int))
-            reached, _, dones, infos = frames.step(np.ones(2, int))
+            reached, _, _, infos = frames.step(np.ones(2, int))
             last = np.stack(
                 [info.get("terminal_observation", frame) for info, frame in zip(infos, reached, strict=True)]
             )

@@ -179,14 +179,15 @@ class TestLearning:
 
 class TestExploration:
     def test_fades_out_and_is_drawn_for_each_environment(self):
-        model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.1)
+        model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.3)
         model.learn(400)
-        assert model.exploration_rate == pytest.approx(0.1)
-        states = np.zeros(3000, int)
+        assert model.exploration_rate == pytest.approx(0.3)
+        states = np.zeros(8, int)
         greedy = model.predict(states, deterministic=True)[0]
-        explored = model.predict(states, deterministic=False)[0]
-        assert (greedy == greedy[0]).all()
-        assert (explored != greedy).mean() == pytest.approx(0.1 * 2 / 3, abs=0.02)
+        differs = np.stack([model.predict(states, deterministic=False)[0] != greedy for _ in range(2000)])
+        shares = differs.mean(axis=0)
+        assert shares.max() == pytest.approx(0.3 * 2 / 3, abs=0.03)  # one random action in three is the greedy one
+        assert not differs.all(axis=1).any()
 
     def test_does_not_depend_on_what_else_draws_random_numbers(self):
         taken = []

@@ -15,7 +15,7 @@ from tiny import CATCH
 
 import agentlab_envs
 from agentlab.errors import InputError
-from agentlab.extractor import FrozenExtractor
+from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head import FrozenFeatures, FrozenFeaturesWrapper
 
 STACK = 3
@@ -27,9 +27,9 @@ class Counting:
     def __init__(self, extractor: FrozenExtractor) -> None:
         self._extractor, self.seen = extractor, 0
 
-    def percepts(self, frames: Any) -> Any:
+    def percepts(self, frames: Any, sees: Sees) -> Any:
         self.seen += len(frames)
-        return self._extractor.percepts(frames)
+        return self._extractor.percepts(frames, sees)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._extractor, name)
@@ -50,11 +50,13 @@ def close(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found.astype(np.float32), expected.astype(np.float32), rtol=0.02, atol=0.02)
 
 
-def test_the_vector_and_the_single_environment_see_the_same(catch_extractor: FrozenExtractor):
+@pytest.mark.parametrize("sees", ["labels", "all"])
+def test_the_vector_and_the_single_environment_see_the_same(sees: Sees, catch_extractor: FrozenExtractor):
     frames = agentlab_envs.make_vec(CATCH, 1, seed=5)
-    venv = FrozenFeatures(frames, catch_extractor, STACK)
-    env = FrozenFeaturesWrapper(agentlab_envs.make(CATCH), catch_extractor, STACK)
+    venv = FrozenFeatures(frames, catch_extractor, STACK, sees)
+    env = FrozenFeaturesWrapper(agentlab_envs.make(CATCH), catch_extractor, STACK, sees)
     assert venv.observation_space == env.observation_space
+    assert venv.observation_space.shape == (STACK * catch_extractor.n_percepts(sees),)
     state, (single, _) = venv.reset(), env.reset(seed=5)
     close(state[0], single)
     for step in range(200):
@@ -101,7 +103,7 @@ class TestStates:
         close(found, np.concatenate([first] * STACK, axis=1))
         for env in range(2):
             last = half(square_extractor.percepts(pixel_infos[env]["terminal_observation"][None]))[0]
-            width = square_extractor.n_percepts
+            width = square_extractor.n_percepts()
             close(infos[env]["terminal_observation"], np.concatenate([before[env, width:], last]))
 
     def test_given_away_do_not_change_later(self, square_extractor: FrozenExtractor):
@@ -158,8 +160,9 @@ def test_each_frame_is_seen_by_the_extractor_once(square_extractor: FrozenExtrac
     assert counting.seen == 6
 
 
-def test_predicted_labels_are_those_of_the_newest_frame(square_extractor: FrozenExtractor):
-    frames, states = squares(2), FrozenFeatures(squares(2), square_extractor, STACK)
+@pytest.mark.parametrize("sees", ["labels", "all"])
+def test_predicted_labels_are_those_of_the_newest_frame(sees: Sees, square_extractor: FrozenExtractor):
+    frames, states = squares(2), FrozenFeatures(squares(2), square_extractor, STACK, sees)
     frames.reset()
     states.reset()
     for _ in range(4):
@@ -193,6 +196,10 @@ class TestRefusals:
     def test_of_what_is_no_image(self, square_extractor: FrozenExtractor):
         with pytest.raises(InputError, match="expected frames, a uint8 Box"):
             FrozenFeaturesWrapper(gym.make("CartPole-v1"), square_extractor)
+
+    def test_of_seeing_what_there_is_not(self, square_extractor: FrozenExtractor):
+        with pytest.raises(InputError, match=r"sees: expected .* found 'label'\. Did you mean 'labels'"):
+            FrozenFeatures(squares(1), square_extractor, sees="label")  # type: ignore[arg-type]
 
     def test_of_an_empty_stack(self, square_extractor: FrozenExtractor):
         with pytest.raises(InputError, match="stack: expected at least 1 frame, found 0"):

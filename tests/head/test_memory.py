@@ -85,7 +85,7 @@ class Game:
     def cut(self, announced: bool = True) -> None:
         """The environments are reset in the middle of their episodes; the memory is told, or has to notice."""
         if announced:
-            self.memory.cut(self.states())
+            self.memory.cut()
         for trajectory in self.trajectories:
             if trajectory.ends and not trajectory.ends[-1]:
                 trajectory.ends[-1] = "truncated"
@@ -219,7 +219,7 @@ def test_the_first_steps_are_sampled_with_shorter_returns():
 
 def test_a_cut_of_an_empty_memory_is_nothing():
     game = Game(2, 2, 1, 20, 0)
-    game.memory.cut(game.states())
+    game.memory.cut()
     assert game.memory.size() == 0
 
 
@@ -276,7 +276,7 @@ class TestRestoring:
             game.step()
         game.cut()
         for other in (memory(3, 2, 1, 20), memory(2, 2, 1, 20, percepts=3), memory(2, 2, 1, 10)):
-            with pytest.raises(ValueError, match="replay memory: .* expected .* found"):
+            with pytest.raises(ValueError, match=r"replay memory: .* expected .* found"):
                 other.restore(game.memory.state())
 
     def test_what_is_not_whole_is_refused(self):

@@ -1,0 +1,86 @@
+"""The README's commands run as they stand there, with small sizes added so that a test has the time."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Command
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+SMALL = {
+    "run": "--extractor.epochs 1 --head.total-steps 320 --head.n-envs 2 --head.dqn.learning-starts 100 "
+    "--evaluate.episodes 2 --record.episodes 3",
+    "fit": "--epochs 1",
+    "train": "--total-steps 320 --n-envs 2 --dqn.learning-starts 100",
+    "record": "--episodes 3",
+    "evaluate": "--episodes 2",
+}
+
+
+def commands() -> list[str]:
+    """Every `agentlab ...` in a shell block or at the start of a table row, in the order of the page."""
+    shown = re.findall(r"^(?:\| `)?(agentlab [^`\n]+)", README, re.MULTILINE)
+    return [command for command in shown if "COMMAND" not in command]
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty folder in which all commands run one after the other."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("readme"))
+    yield Path.cwd()
+    os.chdir(before)
+
+
+def test_the_commands_run_one_after_the_other(folder: Path, agentlab: Command):
+    assert len(commands()) >= 12
+    for command in commands():
+        name, *args = shlex.split(command)[1:]
+        if name == "bench" and "throughput" in args:
+            continue  # measures for a minute; tests/bench runs it small
+        outcome = agentlab(name, *args, *SMALL.get(name, "").split())
+        assert outcome.code == 0, f"{command}: {outcome.err}"
+    assert (folder / "runs/pong/report.html").exists()
+
+
+def test_the_python_of_an_sb3_user_runs(folder: Path):
+    code = next(block for block in python_blocks() if "RewardDifferenceDQN" in block)
+    assert len([line for line in code.splitlines() if line]) <= 10
+    small = (
+        code.replace("100_000", "160")
+        .replace("n_envs=16", "n_envs=2")
+        .replace("n_eval_episodes=10", "n_eval_episodes=1")
+    )
+    run = subprocess.run([sys.executable, "-c", small], cwd=folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert re.match(r"\((np\.float64\()?-\d", run.stdout.strip().splitlines()[-1])
+
+
+def test_the_label_schema_shown_is_one():
+    from agentlab.labels import LabelSchema
+
+    code = next(block for block in python_blocks() if block.startswith("label_schema"))
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert list(LabelSchema.from_dict(names["label_schema"], "README")) == ["ball_x", "screen", "ball_visible"]  # type: ignore[arg-type]
+
+
+def test_the_files_it_names_exist():
+    linked = re.findall(r"\]\((docs/[^)]+)\)", README)
+    named = re.findall(r"^\| `([\w/.]+)`", README, re.MULTILINE)
+    assert linked
+    assert named
+    for path in (*linked, *named):
+        assert (ROOT / path).exists(), path
