@@ -48,7 +48,7 @@ def run(
     try:
         recordings = _record(recipe, folder, progress)
         extractor = _fit(recipe, recordings, folder, progress)
-        _train(recipe, extractor, folder, progress)
+        _train(recipe, recordings, extractor, folder, progress)
         scores = _evaluate(recipe, folder, progress)
         _report(recipe, folder, progress)
     except KeyboardInterrupt as interrupt:
@@ -130,7 +130,9 @@ def _fit(recipe: Recipe, recordings: Sequence[Recording], folder: RunFolder, pro
         )
 
 
-def _train(recipe: Recipe, extractor: FrozenExtractor, folder: RunFolder, progress: Progress) -> None:
+def _train(
+    recipe: Recipe, recordings: Sequence[Recording], extractor: FrozenExtractor, folder: RunFolder, progress: Progress
+) -> None:
     if _is_done("train", folder.head, progress):
         return
     progress.say(f"train: {recipe.head.algorithm} on the {extractor.n_features} features of {folder.extractor}")
@@ -145,6 +147,7 @@ def _train(recipe: Recipe, extractor: FrozenExtractor, folder: RunFolder, progre
             device=recipe.device,
             threads=recipe.threads,
             checkpoint=folder.checkpoint("train"),
+            recordings=recordings if recipe.head.dqn.recorded_updates else (),
             progress=progress,
             metrics=folder.metrics("train"),
             tensorboard=folder.tensorboard,

@@ -19,6 +19,7 @@ SAMPLES = Path(__file__).parent.parent / "recordings"
 SAMPLES_PREFIX = "samples:"
 
 Count: TypeAlias = Annotated[int, Range(1)]
+Several: TypeAlias = Annotated[int, Range(2)]
 Seed: TypeAlias = Annotated[int, Range(0, 999_999_999)]
 Positive: TypeAlias = Annotated[float, Range(0, above_low=True)]
 Discount: TypeAlias = Annotated[float, Range(0, 1, below_high=True)]
@@ -78,6 +79,8 @@ class DQNConfig:
     """States in an update."""
     updates_per_step: Positive = 0.5
     """Updates for each agent step."""
+    recorded_updates: Annotated[int, Range(0)] = 0
+    """Updates on recorded play before the first step of its own; recorded play then stays in memory."""
     target_rate: Share = 0.005
     """Share of the network that its slow copy takes over with each update."""
     memory: Count = 1_000_000
@@ -102,9 +105,9 @@ class PPOConfig:
     """How far a difference still to come is counted out before the baseline takes over."""
     learning_rate: Positive = 5e-4
     """Step size at the start; it falls to nothing at the end."""
-    rollout: Count = 128
+    rollout: Several = 128
     """Steps of each environment between two rounds of updates."""
-    batch_size: Count = 512
+    batch_size: Several = 512
     """States in an update."""
     epochs: Count = 4
     """Passes over a rollout."""

@@ -31,6 +31,8 @@ class Options(Common):
     """Gymnasium id."""
     out: Path
     """Folder of the head."""
+    recordings: tuple[Path, ...] = ()
+    """Recordings that the DQN head learns from first; see --dqn.recorded-updates."""
     env_kwargs: Mapping[str, Scalar] = field(default_factory=dict)
     """What the environment is made with."""
     resume: bool = False
@@ -56,6 +58,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.extractor import FrozenExtractor
     from agentlab.head import train
     from agentlab.progress import on_stderr
+    from agentlab.recording import Recording
 
     extractor = FrozenExtractor.load(options.extractor, options.device)
     check_environment(
@@ -77,6 +80,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
             threads=options.threads,
             checkpoint=checkpoint,
             force=options.force,
+            recordings=[Recording(path) for path in options.recordings],
             progress=on_stderr(),
         )
     return Result(

@@ -62,13 +62,14 @@ class Agent:
             )
         try:
             policy = build_policy(meta, extractor.n_percepts(meta["sees"]))
-        except (KeyError, TypeError, ValueError) as error:
+            agent = cls(extractor, policy.to(extractor.device), meta)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"{folder / META}: expected a head of this agentlab, found a garbled one ({error})"
             ) from error
         weights.load_into(policy, folder / WEIGHTS)
         require_unchanged(folder / WEIGHTS, meta.get("sha256"))
-        return cls(extractor, policy.to(extractor.device), meta)
+        return agent
 
     def reset(self, n: int) -> None:
         """Gets ready for `n` environments."""
@@ -133,7 +134,8 @@ def judge(policy: BasePolicy, states: Tensor) -> tuple[Tensor | None, Tensor]:
     if isinstance(policy.action_space, spaces.Discrete):
         assert isinstance(distribution.distribution, Categorical)
         return distribution.distribution.probs, actions
-    assert isinstance(policy.action_space, spaces.Box)
+    if not isinstance(policy.action_space, spaces.Box):
+        return None, actions
     low, high = (
         torch.as_tensor(bound, device=actions.device) for bound in (policy.action_space.low, policy.action_space.high)
     )

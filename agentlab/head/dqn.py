@@ -119,6 +119,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         **sb3: Any,
     ) -> None:
         self.target, self.reward_function = target, reward_function
+        sb3.pop("optimize_memory_usage", None)  # it always is
         super().__init__(
             policy,
             env,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -30,6 +30,7 @@ from agentlab.head.difference import WithoutLabels
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.head.ppo import RewardDifferencePPO
+from agentlab.head.recorded_play import learn_from
 from agentlab.head.reward import find_reward_function
 from agentlab.metrics import MetricsLog, NoMetrics
 from agentlab.progress import NoProgress, Progress, Task
@@ -37,6 +38,7 @@ from agentlab.spaces import to_plain as space_to_plain
 
 if TYPE_CHECKING:
     from agentlab.recipe import HeadConfig
+    from agentlab.recording import Recording
 
 LOG_EVERY_STEPS = 2_000
 NEVER = 10**12
@@ -56,16 +58,18 @@ def train(
     threads: int = 0,
     checkpoint: Path | None = None,
     force: bool = False,
+    recordings: Sequence[Recording] = (),
     progress: Progress | None = None,
     metrics: MetricsLog | None = None,
     tensorboard: Path | None = None,
 ) -> None:
     """Trains a head for `config.total_steps` agent steps and writes it to the folder `out`.
 
-    With a `checkpoint` folder, Ctrl-C ends at the next step, keeps weights and memory there and raises
-    `KeyboardInterrupt`; the next call goes on from them. Raises `InputError` for an environment without such frames or
-    actions, an unknown reward function, and when `out` exists.
+    The DQN head learns from `recordings` first, if any are given. With a `checkpoint` folder, Ctrl-C ends at the next
+    step, keeps weights and memory there and raises `KeyboardInterrupt`; the next call goes on from them. Raises
+    `InputError` for an environment without such frames or actions, an unknown reward function, and when `out` exists.
     """
+    progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
     devices.use_threads(threads)
     frames = open_frames(env_id, env_kwargs, config, seed)
@@ -74,13 +78,15 @@ def train(
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
         checkpoints.restore(model, checkpoint)
-        learn(model, config.total_steps, checkpoint, progress or NoProgress(), metrics or NoMetrics())
+        if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
+            learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
+        reached = learn(model, config.total_steps, checkpoint, progress, metrics)
         meta = describe(env, extractor, env_id, env_kwargs, config, seed=seed)
     finally:
         frames.close()
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
-        write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
+        write_json(folder / META, meta | {"metrics": reached, "sha256": sha256(folder / WEIGHTS)})
 
 
 def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:
@@ -128,7 +134,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         batch_size=dqn.batch_size,
         gradient_steps=max(1, round(dqn.updates_per_step * config.n_envs)),
         tau=dqn.target_rate,
-        buffer_size=min(dqn.memory, config.total_steps),
+        buffer_size=dqn.memory,
         learning_starts=dqn.learning_starts,
         exploration_fraction=dqn.exploration_share,
         exploration_final_eps=dqn.exploration_final,
@@ -139,8 +145,11 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
 
 def learn(
     model: BaseAlgorithm, total_steps: int, checkpoint: Path | None, progress: Progress, metrics: MetricsLog
-) -> None:
-    """Lets `model` learn up to `total_steps` agent steps in all; keeps a checkpoint when interrupted."""
+) -> dict[str, Any]:
+    """Lets `model` learn up to `total_steps` agent steps in all and gives what it reached.
+
+    Interrupted, it keeps a checkpoint and raises `KeyboardInterrupt`.
+    """
     done = model.num_timesteps
     with progress.task("train", total_steps, "steps", done) as task, _interrupt_noticed() as interrupted:
         watch = Watch(task, metrics, interrupted)
@@ -148,6 +157,7 @@ def learn(
     if interrupted.is_set():
         checkpoints.keep(model, checkpoint)
         raise KeyboardInterrupt
+    return {"steps": model.num_timesteps, "updates": model._n_updates, "last_training_return": watch.last_return}
 
 
 class Watch(BaseCallback):
@@ -157,6 +167,7 @@ class Watch(BaseCallback):
         super().__init__()
         self._task, self._metrics, self._interrupted = task, metrics, interrupted
         self._returns: list[float] = []
+        self.last_return: float | None = None
 
     def _on_training_start(self) -> None:
         self._logged_at = self.num_timesteps
@@ -184,6 +195,7 @@ class Watch(BaseCallback):
         if self._returns:
             numbers["return"] = float(np.mean(self._returns))
             numbers["episodes"] = float(len(self._returns))
+            self.last_return = numbers["return"]
             self._task.advance(0, note=f"return {numbers['return']:.2f}")
             self._returns.clear()
         self._metrics.write(self.num_timesteps, **numbers)

@@ -1,0 +1,75 @@
+"""Recorded play as environments: every recorded step in order, and a memory that holds what was recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import agentlab_envs
+from agentlab.errors import InputError
+from agentlab.extractor import FrozenExtractor
+from agentlab.head import FrozenFeatures, RewardDifferenceDQN
+from agentlab.head.recorded_play import RecordedPlay, learn_from
+from agentlab.progress import NoProgress
+from agentlab.recording import RandomPolicy, Recording, record
+
+SQUARE = "games:Test/Square-v0"
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Recording:
+    env = agentlab_envs.make(SQUARE)
+    record(env, tmp_path / "square", RandomPolicy(env.action_space), episodes=4, env_id=SQUARE)
+    return Recording(tmp_path / "square")
+
+
+def test_the_copies_go_through_all_steps_once(recording: Recording):
+    play = RecordedPlay(list(recording), n_envs=2)
+    assert play.n_steps == 20
+    frames, actions, rewards, dones = [play.reset()], [], [], []
+    for _ in range(play.n_steps):
+        actions.append(play.actions)
+        after, reward, done, infos = play.step(play.actions)
+        frames.append(after)
+        rewards.append(reward)
+        dones.append(done)
+    for copy in range(2):
+        first, second = recording[2 * copy], recording[2 * copy + 1]
+        np.testing.assert_array_equal([a[copy] for a in actions], [*first.actions, *second.actions])
+        np.testing.assert_array_equal([r[copy] for r in rewards], [*first.rewards, *second.rewards])
+        assert [step for step, done in enumerate(dones) if done[copy]] == [9, 19]
+        np.testing.assert_array_equal([f[copy] for f in frames[:10]], first.frames(range(10)))
+        np.testing.assert_array_equal([f[copy] for f in frames[10:20]], second.frames(range(10)))
+        np.testing.assert_array_equal(infos[copy]["terminal_observation"], second.frame(10))
+        assert infos[copy]["TimeLimit.truncated"] is False
+
+
+def test_memory_holds_the_recorded_differences_and_updates_are_made(
+    recording: Recording, square_extractor: FrozenExtractor
+):
+    env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 2, seed=0), square_extractor, stack=2)
+    model = RewardDifferenceDQN("MlpPolicy", env, target=1.0, gamma=0.9, seed=0, buffer_size=1000)
+    before = [weight.clone() for weight in model.q_net.parameters()]
+    learn_from([recording], model, env, 100, NoProgress())
+    assert model.replay_buffer.size() == 20
+    np.testing.assert_array_equal(model.replay_buffer.actions[:10, 0, 0], recording[0].actions)
+    still_to_come = np.where(np.arange(10) == 9, 9.0, 0.0)
+    np.testing.assert_allclose(
+        model.replay_buffer.rewards[:10, 0], recording[0].rewards - 1.0 - still_to_come, rtol=1e-5
+    )
+    assert model._n_updates == 100
+    assert any((weight != old).any() for weight, old in zip(model.q_net.parameters(), before, strict=True))
+    model.learn(40)
+    assert model.replay_buffer.size() == 40
+    env.close()
+
+
+def test_recordings_of_other_actions_are_refused(recording: Recording, square_extractor: FrozenExtractor):
+    env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 1, seed=0), square_extractor, stack=2)
+    model = RewardDifferenceDQN("MlpPolicy", env, seed=0)
+    recording.header.action_space.n = 7
+    with pytest.raises(InputError, match=r"expected the actions Discrete\(2\), found Discrete\(7\)"):
+        learn_from([recording], model, env, 1, NoProgress())
+    env.close()
