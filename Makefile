@@ -10,7 +10,7 @@ help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: .venv/installed ## the whole pipeline on the sample recording of Catch (about a minute); the page is runs/catch/report.html
-	$(BIN)/agentlab run catch --out $(OUT) --force
+	$(BIN)/agentlab run catch --recordings samples:catch --out $(OUT) --force
 
 test: .venv/installed ## all tests
 	$(BIN)/python -m pytest
@@ -20,8 +20,9 @@ check: .venv/installed ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/installed ## side-by-side measurements
-	$(BIN)/agentlab bench
+bench: .venv/installed ## speed and memory of the run that make demo left
+	$(BIN)/agentlab bench throughput $(OUT)
+	$(BIN)/agentlab bench memory $(OUT)
 
 .venv/installed: pyproject.toml .ci/system-packages
 	PYTHON=$(PYTHON) sh .ci/system-packages

@@ -115,6 +115,23 @@ def require_unchanged(path: Path, digest: object) -> None:
         raise InputError(f"{path}: garbled: expected the SHA-256 {str(digest)[:12]}, found {found[:12]}; make it again")
 
 
+def claim(checkpoint: Path, identity: Mapping[str, Any]) -> None:
+    """Writes down in the folder `checkpoint` what it is of; `InputError` when it is one of something else."""
+    file = checkpoint / "identity.json"
+    wanted = json.loads(json.dumps(identity))
+    if not file.exists():
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        write_json(file, wanted)
+        return
+    found = read_json(file)
+    for name in wanted:
+        if found.get(name) != wanted[name]:
+            raise InputError(
+                f"{file}: field {name!r}: interrupted with {found.get(name)!r}, now {wanted[name]!r}; "
+                "go on with equal options and inputs, or begin anew with --force"
+            )
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FIRST_EVALUATION_SEED = 1_000_000_000
 """Evaluation with seed s seeds its copies of the game from here plus s; training and recording use seeds below it."""
 
+EVALUATION_SEEDS = 100_000_000
 MAX_COPIES = 32
 MAX_PROCESSES = 8
 """Copies of a game at once, and those of a game that needs a process for each; fixed, for scores depend on them."""
@@ -143,14 +144,14 @@ def evaluate(
 
     `n_envs` copies of the game run at once (as many as episodes up to a fixed limit, unless given); equal arguments
     give equal scores. `max_steps` ends an episode of an environment that has no time limit of its own, and says so.
-    Raises `InputError` for fewer than one episode or copy, and for a seed outside 0 to the first evaluation seed.
+    Raises `InputError` for fewer than one episode or copy, and for a seed outside 0 to 100 million.
     """
     if episodes < 1:
         raise InputError(f"episodes: expected at least 1, found {episodes}")
     if n_envs is not None and n_envs < 1:
         raise InputError(f"n_envs: expected at least 1, found {n_envs}")
-    if not 0 <= seed < FIRST_EVALUATION_SEED:
-        raise InputError(f"seed: expected 0 to {FIRST_EVALUATION_SEED - 1:,}, found {seed:,}")
+    if not 0 <= seed < EVALUATION_SEEDS:
+        raise InputError(f"seed: expected 0 to {EVALUATION_SEEDS - 1:,}, found {seed:,}")
     copies = min(episodes, n_envs or _most_copies(env_id))
     kwargs = dict(env_kwargs or {})
     limited = with_time_limit(env_id, kwargs, max_steps)
@@ -164,6 +165,11 @@ def evaluate(
     return Scores(env_id, kwargs, seed, play, random, None if game is None else game["human"])
 
 
+def first_seed(seed: int) -> int:
+    """The seed of the first episode of the evaluation `seed`: those of another evaluation begin with others."""
+    return FIRST_EVALUATION_SEED + seed * MAX_COPIES
+
+
 def _play(
     actor: Actor | None, env_id: str, env_kwargs: dict[str, Any], copies: int, episodes: int, seed: int, task: Task
 ) -> Play:
@@ -173,10 +179,9 @@ def _play(
     """
     import agentlab_envs
 
-    first_seed = FIRST_EVALUATION_SEED + seed
-    venv = agentlab_envs.make_vec(env_id, copies, first_seed, **env_kwargs)
+    venv = agentlab_envs.make_vec(env_id, copies, first_seed(seed), **env_kwargs)
     try:
-        actor = actor or RandomActor(venv.action_space, first_seed)
+        actor = actor or RandomActor(venv.action_space, first_seed(seed))
         quotas = [len(range(first, episodes, copies)) for first in range(copies)]
         finished = _play_quotas(actor, venv, quotas, task)
     finally:

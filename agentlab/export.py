@@ -14,7 +14,7 @@ import numpy.typing as npt
 from agentlab import __version__
 from agentlab.artefact import require_absent, sha256, write_file
 from agentlab.errors import AgentlabError, InputError, MissingExtraError
-from agentlab.evaluate import FIRST_EVALUATION_SEED
+from agentlab.evaluate import first_seed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +96,7 @@ def real_frames(agent: Agent, n: int, seed: int) -> npt.NDArray[np.uint8]:
     stack = agent.meta["stack"]
     env = agentlab_envs.make(agent.env_id, **agent.env_kwargs)
     try:
-        frame, _ = env.reset(seed=FIRST_EVALUATION_SEED + seed)
+        frame, _ = env.reset(seed=first_seed(seed))
         env.action_space.seed(seed)
         frames = [frame]
         while len(frames) < n + stack - 1:

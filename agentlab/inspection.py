@@ -14,7 +14,7 @@ WEIGHTS = "weights.safetensors"
 INLINE = 4
 """Facts that still fit on one line."""
 
-BULKY = ("labels", "label_schema", "recipe", "config", "architecture", "preprocessing", "metrics", "parents", "kind")
+BULKY = ("labels", "label_schema", "recipe", "architecture", "preprocessing", "metrics", "parents", "kind")
 """Fields of a `meta.json` that are described apart, or not at all."""
 
 
@@ -96,7 +96,7 @@ def _network(path: Path) -> dict[str, Any]:
         "kind": kind,
         **_short_facts(meta),
         "architecture": meta.get("architecture", {}),
-        "config": meta.get("config", {}),
+        "recipe": meta.get("recipe", {}),
         "labels": {name: _score(score) for name, score in meta.get("labels", {}).items()},
         "metrics": meta.get("metrics", {}),
         "sha256": sha256(path / WEIGHTS),

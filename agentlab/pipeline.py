@@ -99,6 +99,7 @@ def _record(recipe: Recipe, folder: RunFolder, progress: Progress) -> list[Recor
     if recorded >= recipe.record.episodes:
         progress.say(f"record: skipped, {folder.recording} is there already")
     else:
+        progress.say(f"record: {recipe.record.episodes} episodes of {recipe.env}, played by {recipe.record.policy}")
         with folder.timed("record"):
             record_episodes(
                 recipe.env,
@@ -135,7 +136,8 @@ def _train(
 ) -> None:
     if _is_done("train", folder.head, progress):
         return
-    progress.say(f"train: {recipe.head.algorithm} on the {extractor.n_features} features of {folder.extractor}")
+    n_percepts = extractor.n_percepts(recipe.head.sees)
+    progress.say(f"train: {recipe.head.algorithm} on {n_percepts} numbers a frame from {folder.extractor}")
     with folder.timed("train"):
         train(
             extractor,

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from command import Command, Outcome
+from tiny import SQUARE, fitted, recorded
 
 from agentlab.cli import main
+from agentlab.extractor import FrozenExtractor
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # as the command does, and in force only before OpenCV is imported
 
@@ -38,3 +40,10 @@ def _catch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def catch(_catch: Path, tmp_path: Path) -> Path:
     """A labelled recording of Catch, four episodes, for this test alone."""
     return Path(shutil.copytree(_catch, tmp_path / "catch"))
+
+
+@pytest.fixture(scope="session")
+def square_extractor(tmp_path_factory: pytest.TempPathFactory) -> FrozenExtractor:
+    """An extractor of squares, not to be changed."""
+    folder = tmp_path_factory.mktemp("squares")
+    return fitted(recorded(SQUARE, folder / "recording"), folder / "extractor")

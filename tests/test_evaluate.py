@@ -12,7 +12,7 @@ from episode_lengths import SHORT_OR_LONG, ShortOrLong
 from gymnasium import spaces
 
 from agentlab.errors import InputError
-from agentlab.evaluate import FIRST_EVALUATION_SEED, RandomActor, evaluate
+from agentlab.evaluate import EVALUATION_SEEDS, MAX_COPIES, RandomActor, evaluate, first_seed
 from agentlab.progress import NoTask
 
 
@@ -96,7 +96,7 @@ def test_returns_are_listed_in_the_order_of_assignment() -> None:
 
 def test_seeds_are_apart_from_those_of_training(seeds_seen: list[int | None]) -> None:
     evaluate(Still(), SHORT_OR_LONG, episodes=1, seed=5)
-    assert [seed for seed in seeds_seen if seed is not None] == [FIRST_EVALUATION_SEED + 5] * 2
+    assert [seed for seed in seeds_seen if seed is not None] == [first_seed(5)] * 2
 
 
 def test_an_endless_episode_is_ended_and_said_so() -> None:
@@ -169,9 +169,13 @@ def test_the_random_actor_repeats_itself_for_equal_seeds_and_leaves_the_space_al
         ({"episodes": 0}, "episodes: expected at least 1, found 0"),
         ({"episodes": 1, "n_envs": 0}, "n_envs: expected at least 1, found 0"),
         ({"episodes": 1, "seed": -1}, "seed: expected 0 to 999,999,999, found -1"),
-        ({"episodes": 1, "seed": FIRST_EVALUATION_SEED}, "found 1,000,000,000"),
+        ({"episodes": 1, "seed": EVALUATION_SEEDS}, "found 100,000,000"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         evaluate(Still(), "agentlab/Catch-v0", **arguments)  # type: ignore[arg-type]
+
+
+def test_evaluations_of_different_seeds_share_no_episode():
+    assert first_seed(1) - first_seed(0) >= MAX_COPIES

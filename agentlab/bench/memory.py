@@ -12,32 +12,48 @@ from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.spaces import StackedFeatures
 
-TRANSITIONS = 4_096
-STACK = 4
+TRANSITIONS = 16_384
 N_ENVS = 16
+EPISODE_STEPS = 100
 
 
-def measure(extractor: FrozenExtractor, sees: Sees) -> dict[str, Any]:
-    """Bytes a transition of both memories, filled with the same number of transitions, and their ratio."""
-    states = StackedFeatures(STACK, extractor.n_percepts(sees))
-    images = spaces.Box(0, 255, (STACK, *extractor.frame_shape), np.uint8)
+def measure(extractor: FrozenExtractor, sees: Sees, stack: int, *, seed: int) -> dict[str, Any]:
+    """Bytes a transition of both memories, filled alike, episodes cut off after 100 steps; and their ratio."""
     actions = spaces.Discrete(6)
-    ours = FeatureReplayBuffer(TRANSITIONS, states, actions, "cpu", N_ENVS)
+    images = spaces.Box(0, 255, (stack, *extractor.frame_shape), np.uint8)
+    ours = FeatureReplayBuffer(TRANSITIONS, StackedFeatures(stack, extractor.n_percepts(sees)), actions, "cpu", N_ENVS)
     theirs = ReplayBuffer(TRANSITIONS, images, actions, "cpu", N_ENVS)
+    for memory in (ours, theirs):
+        fill(memory, np.random.default_rng(seed))
     held = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
     image_bytes = sum(getattr(theirs, name).nbytes for name in held) / TRANSITIONS
     feature_bytes = ours.nbytes / TRANSITIONS
     return {
+        "transitions": TRANSITIONS,
+        "stack": stack,
         "bytes_per_transition": {"features": feature_bytes, "images": image_bytes},
         "ratio": image_bytes / feature_bytes,
     }
+
+
+def fill(memory: ReplayBuffer, random: np.random.Generator) -> None:
+    """Adds transitions of random states until the memory is full."""
+    space = memory.observation_space
+    shape = (N_ENVS, *(space.shape or ()))
+    states = random.integers(0, 255, shape).astype(space.dtype)
+    for step in range(1, TRANSITIONS // N_ENVS + 1):
+        cut = step % EPISODE_STEPS == 0
+        after = random.integers(0, 255, shape).astype(space.dtype)
+        infos: list[dict[str, Any]] = [{"TimeLimit.truncated": True} if cut else {} for _ in range(N_ENVS)]
+        memory.add(states, after, np.zeros(N_ENVS), np.zeros(N_ENVS), np.full(N_ENVS, cut), infos)
+        states = after
 
 
 def table(found: dict[str, Any]) -> str:
     """The measurement as lines for people."""
     bytes_each = found["bytes_per_transition"]
     return (
-        f"replay memory of features  {bytes_each['features']:>9,.0f} bytes a transition\n"
-        f"SB3's, of {STACK} stacked images  {bytes_each['images']:>9,.0f} bytes a transition, "
+        f"replay memory of features    {bytes_each['features']:>9,.0f} bytes a transition\n"
+        f"SB3's, of {found['stack']} stacked images  {bytes_each['images']:>9,.0f} bytes a transition, "
         f"{found['ratio']:.0f} times as much"
     )

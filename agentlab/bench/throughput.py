@@ -1,16 +1,16 @@
-"""Steps a second: the game alone, the game seen through the extractor, and training of both heads, in one run."""
+"""Steps a second: the game alone, the game seen through the extractor, and training of the heads, in one run."""
 
 from __future__ import annotations
 
 import platform
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
-from importlib.metadata import version
 from statistics import median
 from typing import Any
 
-import numpy as np
+import gymnasium as gym
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -21,35 +21,44 @@ from agentlab.head import FrozenFeatures
 from agentlab.head.training import build
 from agentlab.progress import Progress
 from agentlab.recipe import HeadConfig
+from agentlab.recording.provenance import installed_version
 
-STEPS = 16_384
-REPEATS = 3
 PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "numpy")
 
 
 def measure(
-    extractor: FrozenExtractor, env_id: str, env_kwargs: dict[str, Any], config: HeadConfig, progress: Progress
+    extractor: FrozenExtractor,
+    env_id: str,
+    env_kwargs: dict[str, Any],
+    config: HeadConfig,
+    *,
+    seed: int,
+    progress: Progress,
+    steps: int = 16_384,
+    repeats: int = 3,
 ) -> dict[str, Any]:
-    """Agent steps a second of each, the median of several repeats taken in turn, and their ratio to the game alone."""
+    """Agent steps a second of each, the median of `repeats` taken in turn, and their ratio to the game alone."""
     devices.use_threads(0)
-    config = replace(config, total_steps=STEPS)
-    env = agentlab_envs.make_vec(env_id, config.n_envs, 0, **env_kwargs)
-    features = FrozenFeatures(env, extractor, config.stack, config.sees)
-    things: dict[str, Callable[[], None]] = {
-        "game": lambda: play(env),
-        "game and extractor": lambda: play(features),
-        "training RewardDifferencePPO": lambda: learn(features, replace(config, algorithm="ppo")),
-        "training RewardDifferenceDQN": lambda: learn(features, replace(config, algorithm="dqn")),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in things}
-    with progress.task("throughput", REPEATS * len(things) * STEPS, "steps") as task:
-        for _ in range(REPEATS):
-            for name, thing in things.items():
-                started_s = time.perf_counter()
-                thing()
-                rates[name].append(STEPS / (time.perf_counter() - started_s))
-                task.advance(STEPS)
-    env.close()
+    steps = max(1, steps // config.n_envs) * config.n_envs
+    with closing(agentlab_envs.make_vec(env_id, config.n_envs, seed, **env_kwargs)) as env:
+        features = FrozenFeatures(env, extractor, config.stack, config.sees)
+        things: dict[str, Callable[[], None]] = {
+            "game": lambda: play(env, steps, seed),
+            "game and extractor": lambda: play(features, steps, seed),
+            "training RewardDifferencePPO": lambda: learn(features, replace(config, algorithm="ppo"), steps, seed),
+        }
+        if isinstance(env.action_space, gym.spaces.Discrete):
+            things["training RewardDifferenceDQN"] = lambda: learn(
+                features, replace(config, algorithm="dqn"), steps, seed
+            )
+        rates: dict[str, list[float]] = {name: [] for name in things}
+        with progress.task("throughput", repeats * len(things) * steps, "steps") as task:
+            for _ in range(repeats):
+                for name, thing in things.items():
+                    started_s = time.perf_counter()
+                    thing()
+                    rates[name].append(steps / (time.perf_counter() - started_s))
+                    task.advance(steps)
     medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": env_id,
@@ -57,22 +66,23 @@ def measure(
         "steps_per_s": medians,
         "share_of_game": {name: rate / medians["game"] for name, rate in medians.items()},
         "repeats": rates,
-        "machine": {"threads": torch.get_num_threads(), "processor": platform.machine()},
-        "versions": {name: version(name) for name in PACKAGES},
+        "machine": {"threads": torch.get_num_threads(), "architecture": platform.machine()},
+        "versions": {name: installed_version(name) for name in PACKAGES},
     }
 
 
-def play(env: VecEnv) -> None:
-    """`STEPS` agent steps of random actions."""
+def play(env: VecEnv, steps: int, seed: int) -> None:
+    """So many agent steps of random actions."""
     env.reset()
-    actions = np.random.default_rng(0)
-    for _ in range(STEPS // env.num_envs):
-        env.step(actions.integers(env.action_space.n, size=env.num_envs))  # type: ignore[attr-defined]
+    actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
+    actions.seed(seed)
+    for _ in range(steps // env.num_envs):
+        env.step(actions.sample())
 
 
-def learn(env: VecEnv, config: HeadConfig) -> None:
-    """`STEPS` agent steps of training, updates included."""
-    build(env, config, seed=0, device="cpu").learn(STEPS)
+def learn(env: VecEnv, config: HeadConfig, steps: int, seed: int) -> None:
+    """So many agent steps of training, updates included."""
+    build(env, config, seed=seed, device="cpu").learn(steps)
 
 
 def table(found: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ import tyro
 
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
+from agentlab.fields import from_plain
+from agentlab.recipe import Seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,9 @@ class Options(Common):
     name: Annotated[tyro.conf.Positional[Literal["throughput", "memory"]], tyro.conf.arg(metavar="NAME")]
     """What to measure."""
     run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run whose extractor and environment are used."""
+    """Folder of the run whose extractor, environment and head are measured."""
+    seed: Seed = 0
+    """Seed of environments and weights."""
 
 
 def read(args: Sequence[str]) -> Options:
@@ -41,11 +45,14 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     if options.name == "memory":
         from agentlab.bench import memory
 
-        found = memory.measure(agent.extractor, agent.meta["sees"])
+        found = memory.measure(agent.extractor, agent.meta["sees"], agent.meta["stack"], seed=options.seed)
         return Result(found, memory.table(found))
     from agentlab.bench import throughput
     from agentlab.progress import on_stderr
     from agentlab.recipe import HeadConfig
 
-    found = throughput.measure(agent.extractor, agent.env_id, agent.env_kwargs, HeadConfig(), on_stderr())
+    config = from_plain(HeadConfig, agent.meta["recipe"], str(options.run / "head" / "meta.json"))
+    found = throughput.measure(
+        agent.extractor, agent.env_id, agent.env_kwargs, config, seed=options.seed, progress=on_stderr()
+    )
     return Result(found, throughput.table(found))

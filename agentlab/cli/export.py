@@ -28,7 +28,7 @@ class Options(Common):
     force: bool = False
     """Replace an existing file."""
     seed: Seed = 0
-    """Unused: the model is checked on fixed frames."""
+    """Seed of the play on whose frames the model is checked."""
 
 
 def read(args: Sequence[str]) -> Options:
@@ -38,9 +38,9 @@ def read(args: Sequence[str]) -> Options:
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.export import export_onnx
 
-    values = export_onnx(options.run, options.onnx, force=options.force)
+    values = export_onnx(options.run, options.onnx, seed=options.seed, force=options.force)
     return Result(
         values,
-        f"{options.onnx}: differs from PyTorch by at most {values['max_difference']:.2g} on {values['checked_frames']} "
+        f"{options.onnx}: differs from PyTorch by at most {values['max_difference']:.2g} on {values['frames_checked']} "
         f"states, equal actions on {values['action_agreement']:.0%}",
     )

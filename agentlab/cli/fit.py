@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -70,6 +70,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     )
 
 
-def _score(found: dict[str, float]) -> str:
-    measure = next((name for name in ("r2", "accuracy", "f1") if name in found), None)
-    return f"{measure} {found[measure]:.3f} on {found['frames']:,} frames" if measure else "no frames"
+def _score(found: Mapping[str, Any]) -> str:
+    measure = next(name for name in ("r2", "accuracy", "f1") if name in found)
+    score = "not defined: it never changes" if found[measure] is None else f"{found[measure]:.3f}"
+    return f"{measure} {score} on {found['frames']:,} frames"

@@ -1,32 +1,28 @@
-"""Fitting: the loop with its seams, from recordings to a frozen extractor.
-
-The seams, for training strategies to stand in: *data* (which frames a stage trains on: a sampler), *stage* (one pass
-of steps over them), *round* (one network fitted to the end of its schedule: one call of `fit`), *step* (one update:
-the optimiser).
-"""
+"""Fitting: from recordings to a frozen extractor, in one round of stages of steps (see `learner` for its seams)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from agentlab import device as devices
 from agentlab import weights
-from agentlab.artefact import META, new_folder, require_room, sha256, write_json
+from agentlab.artefact import META, claim, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
-from agentlab.extractor.dataset import Batch, FrameDataset, Indices, split
+from agentlab.extractor.dataset import FrameDataset, Indices, split
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtractor
+from agentlab.extractor.learner import Learner, Seams
 from agentlab.extractor.network import dropout_probabilities
 from agentlab.extractor.predictors import scores
+from agentlab.fields import to_plain
 from agentlab.metrics import MetricsLog, NoMetrics
-from agentlab.progress import NoProgress, Progress, Task
+from agentlab.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from agentlab.recipe import ExtractorConfig
@@ -41,68 +37,6 @@ BYTES_LOOKED_AT = 2**25
 PLOTTED_VALUES = 2_000
 
 
-class ShuffledFrames(torch.utils.data.Sampler[int]):
-    """The data seam's default: every frame once a stage, in an order drawn from the seed and the stage."""
-
-    def __init__(self, n_frames: int, seed: int) -> None:
-        self._n_frames, self._seed, self._stage = n_frames, seed, 0
-
-    def begin_stage(self, stage: int) -> None:
-        self._stage = stage
-
-    def __iter__(self) -> Any:
-        return iter(np.random.default_rng((self._seed, self._stage)).permutation(self._n_frames))
-
-    def __len__(self) -> int:
-        return self._n_frames
-
-
-class Learner:
-    """A network with its optimiser and schedule: what a step changes and a checkpoint holds."""
-
-    def __init__(self, eye: Eye, config: ExtractorConfig, total_steps: int, device: torch.device) -> None:
-        self.eye = eye.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(eye.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-        self.steps_done = 0
-        self._highest_rate, self._total_steps, self._device = config.learning_rate, total_steps, device
-
-    def step(self, frames: Any, rows: Any) -> Tensor:
-        """One update on uint8 frames and their label rows; gives the loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._highest_rate * one_cycle(self.steps_done / self._total_steps)
-        loss = self.loss(frames, rows)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.eye.parameters(), 1.0)
-        self.optimizer.step()
-        self.steps_done += 1
-        return loss.detach()
-
-    def loss(self, frames: Any, rows: Any) -> Tensor:
-        outputs = self.eye.predictors(self.eye.network(torch.from_numpy(frames).to(self._device)))
-        loss: Tensor = self.eye.predictors.loss(outputs, torch.from_numpy(rows).to(self._device))
-        return loss
-
-    def state(self) -> dict[str, Tensor]:
-        return {
-            **weights.prefixed("eye", self.eye.state_dict()),
-            **weights.prefixed("optimizer", weights.optimizer_state(self.optimizer)),
-            "steps_done": torch.tensor(self.steps_done),
-        }
-
-    def restore(self, tensors: dict[str, Tensor], path: Path) -> None:
-        weights.fill(self.eye, weights.under("eye", tensors), path)
-        weights.restore_optimizer(self.optimizer, weights.under("optimizer", tensors))
-        self.steps_done = int(tensors["steps_done"])
-
-
-def one_cycle(share_done: float) -> float:
-    """The learning rate as a share of the highest: up over the first tenth, then down to nearly nothing (cosine)."""
-    if share_done < 0.1:
-        return 0.04 + 0.96 * share_done / 0.1
-    return 0.5 * (1 + math.cos(math.pi * (share_done - 0.1) / 0.9)) + 1e-4
-
-
 def fit(
     recordings: Sequence[Recording],
     config: ExtractorConfig,
@@ -115,47 +49,78 @@ def fit(
     force: bool = False,
     progress: Progress | None = None,
     metrics: MetricsLog | None = None,
+    seams: Seams | None = None,
 ) -> FrozenExtractor:
     """Fits an extractor on the labelled frames of `recordings`, freezes it and writes it to the folder `out`.
 
     With a `checkpoint` folder it goes on from the last whole stage kept there. Scores per label are taken on held-out
     episodes. Raises `InputError` for recordings without labels, of different schemas or frame shapes, or with only one
-    episode, and when `out` exists.
+    episode, for a checkpoint of another fit, and when `out` exists.
     """
-    progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
     check_recordings(recordings)
     picked = devices.pick(device)
     devices.use_threads(threads)
+    if checkpoint is not None:
+        sources = [recording.fingerprint() for recording in recordings]
+        claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
     trained_on, held_out = split(recordings, config.holdout, seed)
+    seams = seams or Seams()
+    learner = begin(recordings[0], trained_on, config, seed, picked, seams)
+    _restore(learner, checkpoint)
+    run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress or NoProgress(), metrics)
+    learner.eye.eval()
+    with torch.inference_mode():
+        looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on))).to(picked)
+        learner.eye.standardise_features(learner.eye.network(looked_at))
+    return _freeze(learner.eye, recordings, held_out, config, out, seed=seed, device=device, force=force)
 
+
+def begin(
+    recording: Recording,
+    trained_on: FrameDataset,
+    config: ExtractorConfig,
+    seed: int,
+    device: torch.device,
+    seams: Seams,
+) -> Learner:
+    """A fresh network for the frames of `recording`, with an optimiser and a schedule for the whole round."""
     torch.manual_seed(seed)
-    eye = Eye(architecture(recordings[0].frame_shape, config, seed), recordings[0].label_schema)  # type: ignore[arg-type]
-    eye.network.use_bfloat16(uses_bfloat16(config, picked))
-    looked_at = trained_on.frames(_looked_at(trained_on))
-    eye.network.normalise(torch.from_numpy(looked_at))
+    eye = Eye(architecture(recording.frame_shape, config, seed), recording.require_labels())
+    eye.network.use_bfloat16(uses_bfloat16(config, device))
+    eye.network.normalise(torch.from_numpy(trained_on.frames(_looked_at(trained_on))))
     eye.predictors.standardise(trained_on.labels)
-    n_batches = math.ceil(len(trained_on) / config.batch_size)
-    learner = Learner(eye, config, config.epochs * n_batches, picked)
+    return Learner(eye, seams.optimizer, config, config.epochs * math.ceil(len(trained_on) / config.batch_size), device)
 
-    sampler = ShuffledFrames(len(trained_on), seed)
+
+def run_round(
+    learner: Learner,
+    trained_on: FrameDataset,
+    held_out: FrameDataset,
+    config: ExtractorConfig,
+    seed: int,
+    seams: Seams,
+    checkpoint: Path | None,
+    progress: Progress,
+    metrics: MetricsLog | None,
+) -> None:
+    """Runs the stages that the learner has not done yet, and keeps it after each."""
+    sampler = seams.sampler(len(trained_on), seed)
     watched = held_out.frames(at := _looked_at(held_out)), held_out.labels[at]
-    done = _restore(learner, checkpoint) // n_batches
-    total = config.epochs * len(trained_on)
+    metrics = metrics or NoMetrics()
+    done, total = learner.stages_done, config.epochs * len(trained_on)
     with progress.task("fit", total, "frames", done * len(trained_on)) as task:
         for stage in range(done, config.epochs):
             torch.manual_seed(seed * 1_000_003 + stage)
             sampler.begin_stage(stage)
-            loss = _run_stage(learner, trained_on.batches(np.fromiter(sampler, np.int64), config.batch_size), task)
+            batches = trained_on.batches(np.fromiter(sampler, np.int64), config.batch_size)
+            loss = seams.run_stage(learner, batches, task)
+            learner.stages_done += 1
             with torch.inference_mode():
                 holdout_loss = float(learner.loss(*watched))
             metrics.write(stage + 1, loss=loss, holdout_loss=holdout_loss)
             task.advance(0, note=f"loss {loss:.4f}, held out {holdout_loss:.4f}")
             _keep(learner, checkpoint)
-    eye.eval()
-    with torch.inference_mode():
-        eye.standardise_features(eye.network(torch.from_numpy(looked_at).to(picked)))
-    return _freeze(eye, recordings, held_out, config, out, seed=seed, device=device, force=force)
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:
@@ -191,17 +156,6 @@ def architecture(frame_shape: Sequence[int], config: ExtractorConfig, seed: int)
 
 def uses_bfloat16(config: ExtractorConfig, device: torch.device) -> bool:
     return devices.bfloat16_is_fast(device) if config.precision == "auto" else config.precision == "bfloat16"
-
-
-def _run_stage(learner: Learner, batches: Iterable[Batch], task: Task) -> float:
-    """Trains on the batches of one stage and leaves the network in evaluation mode; gives the mean loss."""
-    losses = []
-    learner.eye.train()
-    for frames, rows in batches:
-        losses.append(learner.step(frames, rows))
-        task.advance(len(frames))
-    learner.eye.eval()
-    return float(torch.stack(losses).mean())
 
 
 def _looked_at(data: FrameDataset) -> Indices:
@@ -240,7 +194,6 @@ def _freeze(
     force: bool,
 ) -> FrozenExtractor:
     from agentlab import __version__
-    from agentlab.fields import to_plain
 
     schema = eye.predictors.schema
     predicted = predict(eye, held_out)
@@ -249,7 +202,7 @@ def _freeze(
         "format_version": FORMAT_VERSION,
         "agentlab_version": __version__,
         "seed": seed,
-        "config": to_plain(config),
+        "recipe": to_plain(config),
         "architecture": architecture(recordings[0].frame_shape, config, seed),
         "preprocessing": {"pixels": "(value - mean image) / spread, both part of the weights"},
         "label_schema": schema.to_dict(),

@@ -1,7 +1,8 @@
-"""What an interrupted training keeps, so that it goes on as if nothing had happened but a new episode."""
+"""What an interrupted training keeps, so that it goes on from there, with new episodes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from agentlab import weights
-from agentlab.artefact import read_json, write_json
+from agentlab.artefact import claim, read_json, write_json
 from agentlab.errors import InputError
 from agentlab.head.dqn import RewardDifferenceDQN
 
@@ -35,9 +36,15 @@ def keep(model: BaseAlgorithm, folder: Path | None) -> None:
     write_json(folder / COUNTERS, counters)
 
 
-def restore(model: BaseAlgorithm, folder: Path | None) -> None:
-    """Brings back into `model` what `folder` keeps, if anything; `InputError` for what is garbled or of another."""
-    if folder is None or not (folder / COUNTERS).exists():
+def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, Any]) -> None:
+    """Brings back into `model` what `folder` keeps, if anything.
+
+    Raises `InputError` for what is garbled, and for a training whose `identity` was another.
+    """
+    if folder is None:
+        return
+    claim(folder, identity)
+    if not (folder / COUNTERS).exists():
         return
     path = folder / TENSORS
     tensors: dict[str, Tensor] = weights.load(path)

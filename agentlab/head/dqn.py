@@ -31,10 +31,11 @@ LADDER = 8
 
 
 class DifferenceNetwork(QNetwork):
-    """The difference still to come D(s, a) for each action: an offset plus what a dueling network adds to it.
+    """The difference still to come D(s, a) for each action: an offset plus what a dueling network adds, in a unit.
 
     Of stacked features it sees the newest and its change from each of the others. The offset holds the
-    `R*/(1 - gamma)` common to all states, so that learning begins there; it is a buffer, not learned. Hidden layers
+    `R*/(1 - gamma)` common to all states, so that learning begins there, and the unit is the size of R*, so that games
+    of small and of large rewards are learned alike; both are buffers, not learned. Hidden layers
     are linear, layer normalisation and ReLU (dueling: arXiv 1511.06581).
     """
 
@@ -52,7 +53,9 @@ class DifferenceNetwork(QNetwork):
         self.state_value = nn.Linear(widths[-1], 1)
         self.advantage = nn.Linear(widths[-1], int(self.action_space.n))
         self.register_buffer("offset", torch.zeros(()))
+        self.register_buffer("unit", torch.ones(()))
         self.offset: Tensor
+        self.unit: Tensor
 
     def forward(self, obs: Tensor) -> Tensor:  # type: ignore[override]
         return self.offset + self.beyond_offset(obs)
@@ -61,8 +64,8 @@ class DifferenceNetwork(QNetwork):
         """D minus the offset, float32 `(n, n_actions)`: what the order of actions depends on."""
         hidden = self.q_net(self._with_motion(self.extract_features(obs, self.features_extractor)))
         advantage = self.advantage(hidden)
-        difference: Tensor = self.state_value(hidden) + advantage - advantage.mean(dim=1, keepdim=True)
-        return difference
+        in_units: Tensor = self.state_value(hidden) + advantage - advantage.mean(dim=1, keepdim=True)
+        return self.unit * in_units
 
     def _with_motion(self, states: Tensor) -> Tensor:
         if self._stack == 1:
@@ -142,6 +145,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         offset = expected_difference(self.target, self.reward_function, self.gamma)
         for network in (self.q_net, self.q_net_target):
             network.offset.fill_(offset)
+            network.unit.fill_(abs(offset) * (1 - self.gamma) or 1.0)
         self._exploration = np.random.default_rng(self.seed)
 
     def predict(
@@ -178,14 +182,14 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
 
     def loss(self, batch: ReplayBufferSamples) -> Tensor:
-        """The reward-difference loss: how far D is from the differences met, and then the smallest still to come."""
+        """The reward-difference loss, in units: how far D is from the differences met and the smallest then to come."""
         assert batch.discounts is not None
         with torch.no_grad():
             best = self.q_net.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
             still_to_come = self.q_net_target(batch.next_observations).gather(1, best)
             wanted = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
         found = self.q_net(batch.observations).gather(1, batch.actions.long())
-        return F.smooth_l1_loss(found, wanted)
+        return F.smooth_l1_loss(found / self.q_net.unit, wanted / self.q_net.unit)
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -66,8 +66,9 @@ class FeatureReplayBuffer(ReplayBuffer):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the rows take."""
-        return sum(getattr(self, name).nbytes for name in ROWS)
+        """Bytes of all it holds."""
+        kept = sum(state.nbytes for state in self._last_states.values())
+        return int(kept + sum(getattr(self, name).nbytes for name in ROWS))
 
     def add(
         self, obs: Array, next_obs: Array, action: Array, reward: Array, done: Array, infos: list[dict[str, Any]]

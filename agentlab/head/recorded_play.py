@@ -1,4 +1,4 @@
-"""Recorded play as environments, from which a head learns before it plays itself (CN110837858B)."""
+"""Recorded play as environments, from which the DQN head learns, off-policy, before it plays itself (CN110837858B)."""
 
 from __future__ import annotations
 
@@ -123,6 +123,7 @@ def learn_from(
             task.advance(play.num_envs)
     model.replay_buffer.cut()
     with progress.task("pretrain", updates, "updates") as task:
-        for _ in range(0, updates, UPDATES_AT_ONCE):
-            model.train(UPDATES_AT_ONCE, model.batch_size)
-            task.advance(UPDATES_AT_ONCE)
+        for done in range(0, updates, UPDATES_AT_ONCE):
+            now = min(UPDATES_AT_ONCE, updates - done)
+            model.train(now, model.batch_size)
+            task.advance(now)

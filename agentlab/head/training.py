@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 LOG_EVERY_STEPS = 2_000
 NEVER = 10**12
+IDENTITY = ("seed", "env", "env_kwargs", "extractor", "recipe")
+"""What a training that goes on must share with the interrupted one."""
 LAST_RATE = 0.1
 """The share of its learning rate at which the DQN head ends."""
 
@@ -71,17 +73,19 @@ def train(
     """
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
+    if recordings and (config.algorithm != "dqn" or config.true_labels):
+        raise InputError("recordings: only the head 'dqn' learns from them, and with predicted labels")
     devices.use_threads(threads)
     frames = open_frames(env_id, env_kwargs, config, seed)
     try:
         env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
-        checkpoints.restore(model, checkpoint)
+        meta = describe(env, extractor, env_id, env_kwargs, config, recordings, seed=seed)
+        checkpoints.restore(model, checkpoint, {name: meta[name] for name in IDENTITY})
         if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
         reached = learn(model, config.total_steps, checkpoint, progress, metrics)
-        meta = describe(env, extractor, env_id, env_kwargs, config, seed=seed)
     finally:
         frames.close()
     with new_folder(out, force=force) as folder:
@@ -211,6 +215,7 @@ def describe(
     env_id: str,
     env_kwargs: Mapping[str, Any],
     config: HeadConfig,
+    recordings: Sequence[Recording],
     *,
     seed: int,
 ) -> dict[str, Any]:
@@ -233,9 +238,12 @@ def describe(
         "env_kwargs": dict(env_kwargs),
         "reward": config.reward,
         "target": config.target,
-        "config": to_plain(config),
+        "recipe": to_plain(config),
         "extractor": extractor.fingerprint,
-        "parents": [{"kind": "extractor", "path": str(extractor.folder), "sha256": extractor.fingerprint}],
+        "parents": [
+            {"kind": "extractor", "path": str(extractor.folder), "sha256": extractor.fingerprint},
+            *({"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings),
+        ],
     }
 
 

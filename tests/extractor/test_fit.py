@@ -22,7 +22,8 @@ from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor, fit
 from agentlab.extractor.dataset import FrameDataset, split
 from agentlab.extractor.eye import Eye
-from agentlab.extractor.fit import CHECKPOINT, ShuffledFrames, architecture, one_cycle, uses_bfloat16
+from agentlab.extractor.fit import CHECKPOINT, architecture, uses_bfloat16
+from agentlab.extractor.learner import Seams, ShuffledFrames, one_cycle, run_stage
 from agentlab.extractor.predictors import scores
 from agentlab.labels import LabelSchema
 from agentlab.recording import Recording
@@ -81,6 +82,39 @@ class TestEqualSeeds:
         assert again.fingerprint == first.fingerprint
 
 
+def test_strategies_stand_in_at_the_seams(squares: Recording, tmp_path: Path):
+    stages: list[int] = []
+
+    class EveryOther(ShuffledFrames):
+        def __iter__(self) -> Any:
+            return iter(list(super().__iter__())[::2])
+
+    def counted(learner: Any, batches: Any, task: Any) -> float:
+        kept = list(batches)
+        stages.append(sum(len(frames) for frames, _ in kept))
+        return run_stage(learner, kept, task)
+
+    def sgd(eye: Eye, config: Any) -> torch.optim.Optimizer:
+        return torch.optim.SGD(eye.parameters(), config.learning_rate)
+
+    seams = Seams(sampler=EveryOther, run_stage=counted, optimizer=sgd)
+    plain = fit([squares], LONGER, tmp_path / "plain", **OPTIONS)
+    fitted = fit([squares], LONGER, tmp_path / "seams", seams=seams, **OPTIONS)
+    trained_on, _ = split([squares], LONGER.holdout, 0)
+    assert stages == [(len(trained_on) + 1) // 2] * LONGER.epochs
+    assert fitted.fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize("changed", ["seed", "holdout"])
+def test_a_checkpoint_of_another_fit_is_refused(changed: str, squares: Recording, tmp_path: Path):
+    options = OPTIONS | {"checkpoint": tmp_path / "kept"}
+    with pytest.raises(KeyboardInterrupt):
+        fit([squares], LONGER, tmp_path / "out", seed=1, metrics=Interrupt(after=1), **options)
+    config = replace(LONGER, holdout=0.4) if changed == "holdout" else LONGER
+    with pytest.raises(InputError, match=f"field '{changed}': interrupted with"):
+        fit([squares], config, tmp_path / "out", seed=2 if changed == "seed" else 1, **options)
+
+
 def test_a_garbled_checkpoint_is_refused(squares: Recording, tmp_path: Path):
     (tmp_path / CHECKPOINT).write_bytes(b"garbage" * 99)
     with pytest.raises(InputError, match=r"fit\.safetensors: expected safetensors"):
@@ -89,7 +123,7 @@ def test_a_garbled_checkpoint_is_refused(squares: Recording, tmp_path: Path):
 
 def test_a_checkpoint_of_another_configuration_is_refused(squares: Recording, tmp_path: Path):
     fit([squares], CONFIG, tmp_path / "a", checkpoint=tmp_path / "kept", **OPTIONS)
-    with pytest.raises(InputError, match=r"fit\.safetensors: weight .* expected shape"):
+    with pytest.raises(InputError, match="field 'features': interrupted with 8, now 9"):
         fit([squares], replace(CONFIG, features=9), tmp_path / "b", checkpoint=tmp_path / "kept", **OPTIONS)
 
 

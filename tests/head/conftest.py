@@ -1,16 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from tiny import CATCH, SQUARE, fitted, recorded
+from tiny import CATCH, fitted, recorded
 
 from agentlab.extractor import FrozenExtractor
-
-
-@pytest.fixture(scope="session")
-def square_extractor(tmp_path_factory: pytest.TempPathFactory) -> FrozenExtractor:
-    """An extractor of squares, not to be changed."""
-    folder = tmp_path_factory.mktemp("squares")
-    return fitted(recorded(SQUARE, folder / "recording"), folder / "extractor")
 
 
 @pytest.fixture(scope="session")
