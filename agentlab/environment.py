@@ -100,7 +100,7 @@ def require_actions(env: gym.Env[Any, Any], env_id: str, algorithm: str) -> None
     if algorithm == "dqn" and not isinstance(env.action_space, spaces.Discrete):
         raise InputError(
             f"environment {env_id!r}: the dqn head expects Discrete actions, found {_brief(env.action_space)}; "
-            "use  --head.algorithm ppo"
+            "use the head ppo (--head.algorithm ppo for a run, --algorithm ppo for train)"
         )
 
 

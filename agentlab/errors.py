@@ -18,6 +18,12 @@ class InputError(AgentlabError, ValueError):
     exit_code = 2
 
 
+class InterruptedWorkError(AgentlabError):
+    """Long work was stopped by Ctrl-C or SIGTERM; the message says what is kept and how to go on: exit code 130."""
+
+    exit_code = 130
+
+
 class MissingExtraError(InputError):
     """A package of an optional extra is needed and not installed."""
 

@@ -102,14 +102,6 @@ class Scores:
         game = _atari_game(self.env, self.env_kwargs)
         return None if game is None else (self.mean - game["random"]) / (game["human"] - game["random"])
 
-    def __str__(self) -> str:
-        low, high = self.ci95
-        human = "" if self.human_mean is None else f", human {self.human_mean:.4g}"
-        return (
-            f"{self.env}: mean {self.mean:.4g}, IQM {self.iqm:.4g} (95% interval {low:.4g} to {high:.4g}) over "
-            f"{len(self.play.returns)} episodes; random {self.random_mean:.4g}{human}"
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """The scores as JSON; `ci95` is the interval of `iqm`."""
         return {

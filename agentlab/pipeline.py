@@ -1,4 +1,4 @@
-"""START HERE: the stages in order, every object built in one place and handed in.
+"""START HERE: the stages in order, each handed what it works on.
 
 Each stage reads the artefacts of those before it in the run's folder and leaves its own there; a stage whose artefact
 is there already is skipped.
@@ -13,7 +13,7 @@ from typing import Any
 
 from agentlab import __version__, environment
 from agentlab.artefact import read_json, sha256, write_json
-from agentlab.errors import AgentlabError, InputError
+from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.evaluate import evaluate
 from agentlab.extractor import FrozenExtractor, check_recordings, fit
 from agentlab.fields import to_plain
@@ -26,19 +26,13 @@ from agentlab.report import record_playback, write_run_report
 from agentlab.runfolder import RunFolder
 
 
-class InterruptedRunError(AgentlabError):
-    """A run was stopped by Ctrl-C or SIGTERM; its message says how to go on."""
-
-    exit_code = 130
-
-
 def run(
     recipe: Recipe, out: Path, *, resume: bool = False, force: bool = False, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Runs the recipe in the folder `out`: records if it must, fits, trains, evaluates and reports; gives the scores.
 
     With `resume` finished stages are kept and the interrupted one goes on. Raises `InputError` for what is wrong with
-    recipe, environment, recordings or folder before anything is written, `InterruptedRunError` on Ctrl-C.
+    recipe, environment, recordings or folder before anything is written, `InterruptedWorkError` on Ctrl-C.
     """
     progress = progress or NoProgress()
     folder = RunFolder(out)
@@ -52,7 +46,7 @@ def run(
         scores = _evaluate(recipe, folder, progress)
         _report(recipe, folder, progress)
     except KeyboardInterrupt as interrupt:
-        raise InterruptedRunError(
+        raise InterruptedWorkError(
             f"interrupted; {folder.kept()}; the same command with --resume goes on"
         ) from interrupt
     folder.finish(_meta(recipe, recordings, folder, scores))

@@ -103,7 +103,7 @@ class PPOConfig:
     """Discount of a step."""
     gae_lambda: Annotated[float, Range(0, 1)] = 0.95
     """How far a difference still to come is counted out before the baseline takes over."""
-    learning_rate: Positive = 5e-4
+    learning_rate: Positive = 3e-4
     """Step size at the start; it falls to nothing at the end."""
     rollout: Several = 128
     """Steps of each environment between two rounds of updates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def play(run: Path) -> None:
 def page(run: Path) -> None:
     """The top of the run's page."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": 1100, "height": 900})
         tab.goto((run / "report.html").absolute().as_uri())
         tab.screenshot(path=FOLDER / "report.png")

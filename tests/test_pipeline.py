@@ -13,7 +13,7 @@ import pytest
 
 from agentlab import pipeline
 from agentlab.artefact import write_json
-from agentlab.errors import InputError
+from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.recipe import HeadConfig, Recipe, RecordConfig
 from agentlab.runfolder import RunFolder
 
@@ -137,7 +137,7 @@ def test_the_stages_run_in_order_and_leave_their_artefacts(stages: PretendStages
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_run_interrupted_in_any_stage_goes_on_there(stage: str, stages: PretendStages, tmp_path: Path):
     stages.interrupt = stage
-    with pytest.raises(pipeline.InterruptedRunError, match="--resume") as caught:
+    with pytest.raises(InterruptedWorkError, match="--resume") as caught:
         pipeline.run(CATCH, tmp_path / "run")
     assert caught.value.exit_code == 130
     done = STAGES[: STAGES.index(stage)]
@@ -231,7 +231,7 @@ def test_a_stage_that_fails_leaves_the_finished_ones(
 def test_a_recording_cut_short_gets_its_missing_episodes(stages: PretendStages, tmp_path: Path):
     run = tmp_path / "run"
     stages.interrupt = "fit"
-    with pytest.raises(pipeline.InterruptedRunError):
+    with pytest.raises(InterruptedWorkError):
         pipeline.run(CATCH, run)
     recipe = dataclasses.replace(CATCH, record=RecordConfig(episodes=3))
     (run / "recipe.yaml").write_text((run / "recipe.yaml").read_text().replace("episodes: 2", "episodes: 3"))

@@ -84,3 +84,12 @@ def test_the_files_it_names_exist():
     assert named
     for path in (*linked, *named):
         assert (ROOT / path).exists(), path
+
+
+def test_the_reward_from_labels_shown_trains_a_head(folder: Path, agentlab: Command):
+    code = next(block for block in python_blocks() if "def reward" in block)
+    (folder / "mymodule.py").write_text(code)
+    small = SMALL["run"].split()
+    game = ["--env", "agentlab/Starfall-v0", "--head.reward", "mymodule:reward", "--out", "runs/starfall"]
+    outcome = agentlab("run", "catch", *game, *small)
+    assert outcome.code == 0, outcome.err

@@ -7,14 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agentlab.errors import AgentlabError, InputError
+from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.runfolder import require_writable
-
-
-class InterruptedStageError(AgentlabError):
-    """A stage was stopped by Ctrl-C or SIGTERM; its message says how to go on."""
-
-    exit_code = 130
 
 
 @contextmanager
@@ -34,7 +28,7 @@ def checkpoint_beside(out: Path, *, resume: bool, force: bool) -> Iterator[Path]
     try:
         yield checkpoint
     except KeyboardInterrupt as interrupt:
-        raise InterruptedStageError(
+        raise InterruptedWorkError(
             "interrupted; the same command with --resume goes on from what was reached"
         ) from interrupt
     shutil.rmtree(checkpoint, ignore_errors=True)

@@ -18,6 +18,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from agentlab.errors import InputError
 from agentlab.head.difference import LearnsDifference
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
@@ -92,8 +93,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     Learns `D(s, a) <- (R* - R) + gamma * min_a' D(s', a')` over n steps, double (arXiv 1509.06461) and dueling, with a
     slowly following target network and exploration drawn per environment. For a constant `target` R* it equals
     Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same `reward_function`, or
-    a callable of each state. Other arguments are SB3's, with defaults for features instead of images; the slow copy
-    takes over the share `tau` of the network after each update.
+    a callable of each state. Other arguments are SB3's, with defaults for features instead of images and 16
+    environments; the slow copy takes over the share `tau` of the network after each update.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
@@ -123,6 +124,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     ) -> None:
         self.target, self.reward_function = target, reward_function
         sb3.pop("optimize_memory_usage", None)  # it always is
+        if "target_update_interval" in sb3:
+            raise InputError("target_update_interval: the slow copy follows with every update; say how far with tau")
         super().__init__(
             policy,
             env,

@@ -68,8 +68,12 @@ class Actions(BaseCallback):
 class TestEqualsQLearningForAConstantTarget:
     @pytest.mark.parametrize("target", [0.0, 1.0, -3.0])
     def test_in_the_loss_of_a_batch(self, target: float):
-        """Double, over n steps, with true ends; Q is R*/(1 - gamma) - D, and its rewards are the environment's."""
+        """Double, over n steps, with true ends; Q is R*/(1 - gamma) - D, and its rewards are the environment's.
+
+        Both are measured in units of the target.
+        """
         torch.manual_seed(0)
+        unit = abs(target) or 1.0
         gamma, n = 0.9, torch.tensor([[1], [3], [3], [2]])
         model = learner(target=target, gamma=gamma)
         for parameter in model.q_net_target.parameters():
@@ -83,8 +87,22 @@ class TestEqualsQLearningForAConstantTarget:
             q, slow_q = end - model.q_net(states), end - model.q_net_target(following)
             best = (end - model.q_net(following)).argmax(dim=1, keepdim=True)
             wanted = returns + (1 - dones) * gamma**n * slow_q.gather(1, best)
-            expected = F.smooth_l1_loss(q.gather(1, actions), wanted)
+            expected = F.smooth_l1_loss(q.gather(1, actions) / unit, wanted / unit)
         torch.testing.assert_close(model.loss(batch), expected, rtol=1e-4, atol=1e-5)
+
+    def test_and_small_rewards_are_learned_as_large_ones_are(self):
+        """A hundredth of the rewards and of the target: the same actions, and a hundredth of the differences."""
+        models, taken = [], []
+        for scale in (1.0, 0.01):
+            actions = Actions()
+            model = learner(target=scale, reward_function=lambda state, scale=scale: scale * state.reward)
+            models.append(model.learn(400, callback=actions))
+            taken.append(actions.taken)
+        assert taken[0] == taken[1]
+        states = torch.arange(3)[:, None]
+        with torch.no_grad():
+            found = [model.q_net(states) for model in models]
+        torch.testing.assert_close(0.01 * found[0], found[1], rtol=1e-3, atol=1e-5)
 
     def test_in_the_whole_training(self):
         """Whatever the target, the same actions, and the same differences but for their common offset."""
@@ -252,6 +270,8 @@ class TestIsAnSB3Algorithm:
             learner(DummyVecEnv([IdentityEnvBox]))
         with pytest.raises(InputError, match="gamma: expected"):
             learner(gamma=1.0)
+        with pytest.raises(InputError, match="target_update_interval: .* tau"):
+            learner(target_update_interval=100)
         with pytest.raises(InputError, match="VecNormalize"):
             learner(VecNormalize(DummyVecEnv([lambda: ContinuousStates()]))).learn(10)
 
