@@ -83,12 +83,7 @@ def _check_recordings(recipe: Recipe, frame_shape: tuple[int, ...]) -> None:
 def _record(recipe: Recipe, folder: RunFolder, progress: Progress) -> list[Recording]:
     """The recordings that the recipe names, or the one that is made here, gone on with where it was interrupted."""
     if recipe.recordings:
-        recordings = [Recording(recording_path(name)) for name in recipe.recordings]
-        for recording in recordings:
-            progress.say(
-                f"record: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}"
-            )
-        return recordings
+        return [Recording(recording_path(name)) for name in recipe.recordings]
     recorded = len(Recording(folder.recording)) if folder.recording.exists() else 0
     if recorded >= recipe.record.episodes:
         progress.say(f"record: skipped, {folder.recording} is there already")
@@ -130,8 +125,6 @@ def _train(
 ) -> None:
     if _is_done("train", folder.head, progress):
         return
-    n_percepts = extractor.n_percepts(recipe.head.sees)
-    progress.say(f"train: {recipe.head.algorithm} on {n_percepts} numbers a frame from {folder.extractor}")
     with folder.timed("train"):
         train(
             extractor,

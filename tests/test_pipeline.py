@@ -40,7 +40,7 @@ class PretendStages:
             self._work("fit", checkpoint)
             metrics.write(1, loss=0.5)
             self._artefact(out)
-            return SimpleNamespace(n_features=128)
+            return SimpleNamespace()
 
         def train(*args: Any, checkpoint: Path, metrics: Any, **_: Any) -> None:
             self._work("train", checkpoint)
@@ -240,11 +240,9 @@ def test_a_recording_cut_short_gets_its_missing_episodes(stages: PretendStages, 
 
 
 def test_named_recordings_are_taken_as_they_are(stages: PretendStages, tmp_path: Path, catch: Path):
-    progress = Lines()
-    pipeline.run(dataclasses.replace(CATCH, recordings=(str(catch),)), tmp_path / "run", progress=progress)
+    pipeline.run(dataclasses.replace(CATCH, recordings=(str(catch),)), tmp_path / "run")
     assert stages.ran == list(STAGES[1:])
     assert not (tmp_path / "run" / "recording").exists()
-    assert any(str(catch) in line for line in progress.said)
 
 
 def test_the_whole_pipeline_for_real_in_small(agentlab: Callable[..., Any], tmp_path: Path):

@@ -51,13 +51,9 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.progress import on_stderr
     from agentlab.recording import Recording
 
-    recordings = [Recording(path) for path in options.recordings]
-    progress = on_stderr()
-    for recording in recordings:
-        progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
     with checkpoint_beside(options.out, resume=options.resume, force=options.force) as checkpoint:
         extractor = fit(
-            recordings,
+            [Recording(path) for path in options.recordings],
             options.config,
             options.out,
             seed=options.seed,
@@ -65,7 +61,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
             threads=options.threads,
             checkpoint=checkpoint,
             force=options.force,
-            progress=progress,
+            progress=on_stderr(),
         )
     labels = extractor.meta["labels"]
     lines = [f"{name:<20}{_score(found)}" for name, found in labels.items()]

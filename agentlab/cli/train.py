@@ -68,11 +68,6 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
         frame_shape=extractor.frame_shape,
         schema=extractor.label_schema,
     )
-    progress = on_stderr()
-    progress.say(
-        f"train: inherits frames of shape {extractor.frame_shape} and {len(extractor.label_schema)} labels "
-        f"from {options.extractor}, fitted on {extractor.meta['env']}"
-    )
     with checkpoint_beside(options.out, resume=options.resume, force=options.force) as checkpoint:
         train(
             extractor,
@@ -86,7 +81,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
             checkpoint=checkpoint,
             force=options.force,
             recordings=[Recording(path) for path in options.recordings],
-            progress=progress,
+            progress=on_stderr(),
         )
     return Result(
         read_json(options.out / "meta.json"), f"{options.out}: trained for {options.config.total_steps:,} agent steps"

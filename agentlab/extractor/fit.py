@@ -61,14 +61,17 @@ def fit(
     check_recordings(recordings)
     picked = devices.pick(device)
     devices.use_threads(threads)
-    if checkpoint is not None:
-        sources = [recording.fingerprint() for recording in recordings]
-        claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
+    progress = progress or NoProgress()
+    for recording in recordings:
+        progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
     trained_on, held_out = split(recordings, config.holdout, seed)
     seams = seams or Seams()
     learner = begin(recordings[0], trained_on, config, seed, picked, seams)
+    if checkpoint is not None:
+        sources = [recording.fingerprint() for recording in recordings]
+        claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
     _restore(learner, checkpoint)
-    run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress or NoProgress(), metrics)
+    run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
     learner.eye.eval()
     with torch.inference_mode():
         looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on))).to(picked)

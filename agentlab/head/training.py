@@ -23,7 +23,7 @@ from agentlab import weights
 from agentlab.artefact import META, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
-from agentlab.fields import to_plain
+from agentlab.fields import flatten, to_plain
 from agentlab.head import checkpoint as checkpoints
 from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
 from agentlab.head.difference import WithoutLabels
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 LOG_EVERY_STEPS = 2_000
 NEVER = 10**12
-IDENTITY = ("seed", "env", "env_kwargs", "extractor", "recipe")
-"""What a training that goes on must share with the interrupted one."""
+IDENTITY = ("seed", "env", "env_kwargs", "extractor")
+"""What a training that goes on must share with the interrupted one, beside its configuration."""
 LAST_RATE = 0.1
 """The share of its learning rate at which the DQN head ends."""
 
@@ -82,7 +82,11 @@ def train(
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
         meta = describe(env, extractor, env_id, env_kwargs, config, recordings, seed=seed)
-        checkpoints.restore(model, checkpoint, {name: meta[name] for name in IDENTITY})
+        progress.say(
+            f"train: {config.algorithm} on {extractor.n_percepts(config.sees)} numbers a frame from "
+            f"{extractor.folder}, fitted on {extractor.meta['env']}"
+        )
+        checkpoints.restore(model, checkpoint, {name: meta[name] for name in IDENTITY} | dict(flatten(config)))
         if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
         reached = learn(model, config.total_steps, checkpoint, progress, metrics)

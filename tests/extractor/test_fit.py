@@ -155,7 +155,7 @@ def test_the_artefact_says_what_it_is_and_where_it_came_from(square_extractor: F
     assert meta["kind"] == "extractor"
     assert meta["parents"] == [{"kind": "recording", "path": str(squares.path), "sha256": squares.fingerprint()}]
     assert LabelSchema.from_dict(meta["label_schema"], "meta") == squares.label_schema
-    assert meta["config"]["channels"] == 4
+    assert meta["recipe"]["channels"] == 4
     assert meta["architecture"]["frame_shape"] == [32, 32]
     assert {"seed", "agentlab_version", "format_version", "preprocessing", "env", "env_kwargs"} <= meta.keys()
 

@@ -270,7 +270,7 @@ class TestIsAnSB3Algorithm:
             learner(DummyVecEnv([IdentityEnvBox]))
         with pytest.raises(InputError, match="gamma: expected"):
             learner(gamma=1.0)
-        with pytest.raises(InputError, match="target_update_interval: .* tau"):
+        with pytest.raises(InputError, match=r"target_update_interval: .* tau"):
             learner(target_update_interval=100)
         with pytest.raises(InputError, match="VecNormalize"):
             learner(VecNormalize(DummyVecEnv([lambda: ContinuousStates()]))).learn(10)

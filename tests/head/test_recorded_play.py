@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stable_baselines3.common.logger import Logger
 
 import agentlab_envs
 from agentlab.errors import InputError
@@ -51,6 +52,7 @@ def test_memory_holds_the_recorded_differences_and_updates_are_made(
 ):
     env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 2, seed=0), square_extractor, stack=2)
     model = RewardDifferenceDQN("MlpPolicy", env, target=1.0, gamma=0.9, seed=0, buffer_size=1000)
+    model.set_logger(Logger(None, []))
     before = [weight.clone() for weight in model.q_net.parameters()]
     learn_from([recording], model, env, 100, NoProgress())
     assert model.replay_buffer.size() == 20

@@ -110,7 +110,7 @@ class TestTraining:
         assert meta["extractor"] == extractor == meta["parents"][0]["sha256"]
         assert meta["action_space"] == {"type": "Discrete", "dtype": "int64", "start": 0, "n": 2}
         assert meta["action_names"] == ["0", "1"]
-        assert {"seed", "env", "env_kwargs", "reward", "target", "config", "stack", "hidden"} <= meta.keys()
+        assert {"seed", "env", "env_kwargs", "reward", "target", "recipe", "stack", "hidden"} <= meta.keys()
 
     def test_logs_returns_and_losses(self, config: HeadConfig, run: Path, tmp_path: Path):
         numbers = Numbers()
@@ -169,7 +169,7 @@ class TestTraining:
             replace(config, stack=3),
             replace(config, algorithm="ppo" if config.algorithm == "dqn" else "dqn"),
         ):
-            with pytest.raises(InputError, match="head"):
+            with pytest.raises(InputError, match=r"field '(stack|algorithm)': interrupted with"):
                 trained(run, other, checkpoint=tmp_path / "kept")
 
     def test_does_not_go_on_from_a_damaged_checkpoint(self, config: HeadConfig, run: Path, tmp_path: Path):
@@ -190,7 +190,7 @@ def test_a_second_ctrl_c_stops_at_once(run: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(training.Watch, "_on_step", lambda _: os.kill(os.getpid(), signal.SIGINT) or True)
     with pytest.raises(KeyboardInterrupt):
         trained(run, DQN, checkpoint=tmp_path / "kept")
-    assert not (tmp_path / "kept").exists()
+    assert not (tmp_path / "kept" / "head.json").exists()
 
 
 def test_the_replay_memory_goes_on_where_it_was(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
