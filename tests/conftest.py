@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # as the command does, and in force only before OpenCV is imported
+
 from command import Command, Outcome
 from tiny import SQUARE, fitted, recorded
 
 from agentlab.cli import main
 from agentlab.extractor import FrozenExtractor
-
-os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # as the command does, and in force only before OpenCV is imported
 
 
 @pytest.fixture

@@ -61,9 +61,6 @@ def fit(
     check_recordings(recordings)
     picked = devices.pick(device)
     devices.use_threads(threads)
-    progress = progress or NoProgress()
-    for recording in recordings:
-        progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
     trained_on, held_out = split(recordings, config.holdout, seed)
     seams = seams or Seams()
     learner = begin(recordings[0], trained_on, config, seed, picked, seams)
@@ -71,6 +68,9 @@ def fit(
         sources = [recording.fingerprint() for recording in recordings]
         claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
     _restore(learner, checkpoint)
+    progress = progress or NoProgress()
+    for recording in recordings:
+        progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
     run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
     learner.eye.eval()
     with torch.inference_mode():

@@ -137,7 +137,9 @@ def test_versions_that_differ_are_named(copy):
 def test_an_environment_made_otherwise_is_named(copy):
     file = copy.path / "data" / "metadata.json"
     metadata = json.loads(file.read_text())
-    metadata["env_spec"] = metadata["env_spec"].replace('"kwargs": {', '"kwargs": {"render_mode": "human", ')
+    spec = json.loads(metadata["env_spec"])
+    spec["kwargs"]["render_mode"] = "human"
+    metadata["env_spec"] = json.dumps(spec)
     file.write_text(json.dumps(metadata))
     (line,) = verify(Recording(copy.path)).changed_setup
     assert "other settings or wrappers" in line
