@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from tiny import SQUARE, fitted, recorded
 
 from agentlab.cli import main
 from agentlab.extractor import FrozenExtractor
+
+
+def pytest_configure() -> None:
+    """Lets Ctrl-C be tested where it is ignored from the outset, as in the background jobs of a shell."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
