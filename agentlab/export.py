@@ -44,7 +44,7 @@ def export_onnx(run: Path, file: Path, *, seed: int = 0, force: bool = False) ->
         raise InputError(f"{file}: its folder {file.parent} does not exist")
     from agentlab.head import Agent
 
-    agent = Agent.load(run, device="cpu")
+    agent = Agent.load(run, device="cpu", precision="float32")
     module = agent.module().eval()
     frames = real_frames(agent, FRAMES_CHECKED, seed)
     outputs = _outputs(module, frames)

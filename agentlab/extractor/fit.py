@@ -90,7 +90,7 @@ def begin(
     """A fresh network for the frames of `recording`, with an optimiser and a schedule for the whole round."""
     torch.manual_seed(seed)
     eye = Eye(architecture(recording.frame_shape, config, seed), recording.require_labels())
-    eye.network.use_bfloat16(uses_bfloat16(config, device))
+    eye.network.fit_in_bfloat16(devices.uses_bfloat16(config.precision, device))
     eye.network.normalise(torch.from_numpy(trained_on.frames(_looked_at(trained_on))))
     eye.predictors.standardise(trained_on.labels)
     return Learner(eye, seams.optimizer, config, config.epochs * math.ceil(len(trained_on) / config.batch_size), device)
@@ -155,10 +155,6 @@ def architecture(frame_shape: Sequence[int], config: ExtractorConfig, seed: int)
         "keypoints": config.keypoints,
         "dropout": dropout_probabilities(config.dropout, N_COMPONENTS, generator),
     }
-
-
-def uses_bfloat16(config: ExtractorConfig, device: torch.device) -> bool:
-    return devices.bfloat16_is_fast(device) if config.precision == "auto" else config.precision == "bfloat16"
 
 
 def _looked_at(data: FrameDataset) -> Indices:

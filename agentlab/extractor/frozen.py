@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from agentlab import device as devices
 from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged, sha256
+from agentlab.device import Precision
 from agentlab.errors import InputError
 from agentlab.extractor.eye import Eye, Sees
 from agentlab.labels import LabelSchema
@@ -45,8 +46,11 @@ class FrozenExtractor(nn.Module):
         self.training = False
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "auto") -> FrozenExtractor:
-        """The extractor in `folder`; `InputError` when it is none, of another version, truncated or garbled."""
+    def load(cls, folder: str | Path, device: str = "auto", precision: Precision = "auto") -> FrozenExtractor:
+        """The extractor in `folder`; `InputError` when it is none, of another version, truncated or garbled.
+
+        With the precision `auto` its convolutions compute in bfloat16 where the device multiplies that in hardware.
+        """
         folder = Path(folder)
         meta = read_meta(folder, KIND, FORMAT_VERSION)
         schema = LabelSchema.from_dict(meta.get("label_schema", {}), f"{folder / META}: field 'label_schema'")
@@ -59,7 +63,8 @@ class FrozenExtractor(nn.Module):
         weights.load_into(eye, folder / WEIGHTS)
         require_unchanged(folder / WEIGHTS, meta.get("sha256"))
         picked = devices.pick(device)
-        eye.network.use_bfloat16(devices.bfloat16_is_fast(picked))
+        if devices.uses_bfloat16(precision, picked):
+            eye.network = eye.network.in_bfloat16()
         return cls(eye, folder, meta, picked)
 
     def forward(self, frames: Tensor) -> Tensor:

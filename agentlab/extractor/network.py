@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -34,31 +35,38 @@ class ExtractorNetwork(nn.Module):
         self.pixel_mean: Tensor
         self.pixel_scale: Tensor
         self.trunk = nn.Sequential(
-            _component(nn.Conv2d(depth, channels, 5, stride=2, padding=2), dropout[0]),
-            _component(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), dropout[1]),
-            _component(nn.Conv2d(2 * channels, 2 * channels, 3, padding=1), dropout[2]),
+            _component(nn.Conv2d(depth, channels, 7, stride=4, padding=3), dropout[0]),
+            _component(nn.Conv2d(channels, 2 * channels, 3, padding=1), dropout[1]),
         )
         rows, columns = _halved(_halved((height, width)))
         self.keypoints = Keypoints(2 * channels, keypoints, rows, columns)
         n_halvings = max(1, math.ceil(math.log2(min(rows, columns) / COARSEST)))
         self.coarse = nn.Sequential()
         for _ in range(n_halvings):
-            self.coarse.append(_component(nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1), 0.0))
+            self.coarse.append(_component(nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1), dropout[2]))
             rows, columns = _halved((rows, columns))
-        self.coarse.append(nn.Flatten())
+        self.coarse.append(FlattenedCells())
         self.coarse.append(_component(nn.Linear(2 * channels * rows * columns, 128), dropout[3]))
         self.join = nn.Sequential(
             _component(nn.Linear(128 + 3 * keypoints, 256), dropout[4]), nn.Linear(256, n_features)
         )
 
-    def use_bfloat16(self, enabled: bool) -> None:
+    def fit_in_bfloat16(self, enabled: bool) -> None:
         """Lets convolutions and the coarse view compute in bfloat16; weights, positions and features stay float32."""
         self._bfloat16 = enabled
+
+    def in_bfloat16(self) -> ExtractorNetwork:
+        """A copy for inference that holds the weights of convolutions and coarse view in bfloat16 too."""
+        copied = copy.deepcopy(self)
+        for part in (copied.trunk, copied.coarse, copied.keypoints.patterns):
+            part.to(torch.bfloat16)
+        return copied
 
     def forward(self, frames: Tensor) -> Tensor:
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
             pixels = _channels_first(frames).float().contiguous(memory_format=torch.channels_last)
-            seen = self.trunk((pixels - self.pixel_mean) * self.pixel_scale)
+            standard = (pixels - self.pixel_mean) * self.pixel_scale
+            seen = self.trunk(standard.to(self.keypoints.patterns.weight.dtype))
             views = torch.cat([self.coarse(seen).float(), self.keypoints(seen)], dim=1)
         features: Tensor = self.join(views)
         return features
@@ -82,7 +90,7 @@ class Keypoints(nn.Module):
     """Where each of `n` learned patterns is: its expected column and row in [-1, 1] and how strongly it is there.
 
     A softmax over the map's cells (the spatial soft-argmax of Finn et al. 2016, arXiv 1509.06113). Takes
-    `(n, channels, rows, columns)`, gives float32 `(n, 3 * n_keypoints)`.
+    `(n, channels, rows, columns)`, gives float32 `(n, 3 * n_keypoints)`: columns, rows, strengths.
     """
 
     def __init__(self, channels: int, n: int, rows: int, columns: int) -> None:
@@ -93,10 +101,21 @@ class Keypoints(nn.Module):
         self.cells: Tensor
 
     def forward(self, maps: Tensor) -> Tensor:
-        logits = self.patterns(maps).flatten(2).float()
-        positions = logits.softmax(dim=-1) @ self.cells
-        strengths = logits.logsumexp(dim=-1) - math.log(logits.shape[-1])
+        logits = self.patterns(maps).permute(0, 2, 3, 1).flatten(1, 2).float()
+        shares = logits.softmax(dim=1)
+        positions = self.cells.T @ shares
+        strengths = (shares * logits).sum(dim=1)
         return torch.cat([positions.flatten(1), strengths], dim=1)
+
+
+class FlattenedCells(nn.Module):
+    """All channels of a map's first cell, then of the next: `(n, channels, rows, columns)` to `(n, cells * channels)`.
+
+    For maps in channels-last memory this moves nothing, forwards or backwards.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.permute(0, 2, 3, 1).flatten(1)
 
 
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:

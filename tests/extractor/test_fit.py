@@ -22,7 +22,7 @@ from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor, fit
 from agentlab.extractor.dataset import FrameDataset, split
 from agentlab.extractor.eye import Eye
-from agentlab.extractor.fit import CHECKPOINT, architecture, uses_bfloat16
+from agentlab.extractor.fit import CHECKPOINT, architecture
 from agentlab.extractor.learner import Seams, ShuffledFrames, one_cycle, run_stage
 from agentlab.extractor.predictors import scores
 from agentlab.labels import LabelSchema
@@ -170,13 +170,6 @@ class TestPrecision:
         for precision in prints:
             tensors = load_file(tmp_path / precision / "weights.safetensors")
             assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
-
-    def test_auto_is_what_is_fast_here(self, monkeypatch: pytest.MonkeyPatch):
-        for fast in (True, False):
-            monkeypatch.setattr("agentlab.device.bfloat16_is_fast", lambda _, fast=fast: fast)
-            assert uses_bfloat16(replace(CONFIG, precision="auto"), torch.device("cpu")) is fast
-            assert uses_bfloat16(replace(CONFIG, precision="bfloat16"), torch.device("cpu"))
-            assert not uses_bfloat16(replace(CONFIG, precision="float32"), torch.device("cpu"))
 
 
 class TestStandardisedFeatures:

@@ -1,0 +1,27 @@
+"""Where networks run and in which precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from agentlab import device as devices
+from agentlab.errors import InputError
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_auto_precision_is_what_is_fast_there(monkeypatch: pytest.MonkeyPatch, fast: bool):
+    monkeypatch.setattr(devices, "bfloat16_is_fast", lambda _: fast)
+    assert devices.uses_bfloat16("auto", torch.device("cpu")) is fast
+    assert devices.uses_bfloat16("bfloat16", torch.device("cpu"))
+    assert not devices.uses_bfloat16("float32", torch.device("cpu"))
+
+
+def test_an_unknown_device_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="Did you mean 'cuda'"):
+        devices.pick("cuda_")
+
+
+def test_fewer_than_no_threads_are_refused():
+    with pytest.raises(InputError, match="at least 0, found -1"):
+        devices.use_threads(-1)
