@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 import torch
@@ -24,15 +26,22 @@ def pick(name: str) -> torch.device:
     return device
 
 
-def use_threads(threads: int) -> None:
-    """Sets torch's threads for this process; 0 takes one for each core this process may use.
+@contextmanager
+def computing(threads: int) -> Iterator[None]:
+    """Meanwhile torch works with so many threads, 0 for one per core that this process may use, and without subnormals.
 
-    In all of them numbers too small for their format become 0: processors are up to 60 times slower at those.
+    Numbers too small for their format count as 0: processors are up to 60 times slower at those.
     """
     if threads < 0:
         raise InputError(f"threads: expected at least 0, found {threads}")
-    torch.set_flush_denormal(True)
+    threads_before = torch.get_num_threads()
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads_before)
 
 
 def uses_bfloat16(precision: Precision, device: torch.device) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -22,6 +24,21 @@ def test_an_unknown_device_is_refused_with_the_nearest():
         devices.pick("cuda_")
 
 
+def test_threads_and_small_numbers_are_as_before_afterwards():
+    before = torch.get_num_threads()
+    smallest = torch.tensor(1e-39)
+    with devices.computing(before + 1):
+        assert torch.get_num_threads() == before + 1
+        assert float(smallest * 1.0) == 0.0
+    assert torch.get_num_threads() == before
+    assert float(smallest * 1.0) > 0.0
+
+
+def test_no_thread_count_takes_one_for_each_core():
+    with devices.computing(0):
+        assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+
+
 def test_fewer_than_no_threads_are_refused():
-    with pytest.raises(InputError, match="at least 0, found -1"):
-        devices.use_threads(-1)
+    with pytest.raises(InputError, match="at least 0, found -1"), devices.computing(-1):
+        pass

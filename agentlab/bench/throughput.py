@@ -38,9 +38,11 @@ def measure(
     repeats: int = 3,
 ) -> dict[str, Any]:
     """Agent steps a second of each, the median of `repeats` taken in turn, and their ratio to the game alone."""
-    devices.use_threads(0)
     steps = max(1, steps // config.n_envs) * config.n_envs
-    with closing(agentlab_envs.make_vec(env_id, config.n_envs, seed, **env_kwargs)) as env:
+    with (
+        devices.computing(0),
+        closing(agentlab_envs.make_vec(env_id, config.n_envs, seed, **env_kwargs)) as env,
+    ):
         features = FrozenFeatures(env, extractor, config.stack, config.sees)
         things: dict[str, Callable[[], None]] = {
             "game": lambda: play(env, steps, seed),
@@ -59,6 +61,7 @@ def measure(
                     thing()
                     rates[name].append(steps / (time.perf_counter() - started_s))
                     task.advance(steps)
+        threads = torch.get_num_threads()
     medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": env_id,
@@ -66,7 +69,7 @@ def measure(
         "steps_per_s": medians,
         "share_of_game": {name: rate / medians["game"] for name, rate in medians.items()},
         "repeats": rates,
-        "machine": {"threads": torch.get_num_threads(), "architecture": platform.machine()},
+        "machine": {"threads": threads, "architecture": platform.machine()},
         "versions": {name: installed_version(name) for name in PACKAGES},
     }
 

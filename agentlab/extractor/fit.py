@@ -59,24 +59,24 @@ def fit(
     """
     require_room(out, force=force)
     check_recordings(recordings)
-    picked = devices.pick(device)
-    devices.use_threads(threads)
-    trained_on, held_out = split(recordings, config.holdout, seed)
-    seams = seams or Seams()
-    learner = begin(recordings[0], trained_on, config, seed, picked, seams)
-    if checkpoint is not None:
-        sources = [recording.fingerprint() for recording in recordings]
-        claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
-    _restore(learner, checkpoint)
-    progress = progress or NoProgress()
-    for recording in recordings:
-        progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
-    run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
-    learner.eye.eval()
-    with torch.inference_mode():
-        looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on))).to(picked)
-        learner.eye.standardise_features(learner.eye.network(looked_at))
-    return _freeze(learner.eye, recordings, held_out, config, out, seed=seed, device=device, force=force)
+    with devices.computing(threads):
+        picked = devices.pick(device)
+        trained_on, held_out = split(recordings, config.holdout, seed)
+        seams = seams or Seams()
+        learner = begin(recordings[0], trained_on, config, seed, picked, seams)
+        if checkpoint is not None:
+            sources = [recording.fingerprint() for recording in recordings]
+            claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
+        _restore(learner, checkpoint)
+        progress = progress or NoProgress()
+        for recording in recordings:
+            progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
+        run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
+        learner.eye.eval()
+        with torch.inference_mode():
+            looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on))).to(picked)
+            learner.eye.standardise_features(learner.eye.network(looked_at))
+        return _freeze(learner.eye, recordings, held_out, config, out, seed=seed, device=device, force=force)
 
 
 def begin(
@@ -92,7 +92,7 @@ def begin(
     eye = Eye(architecture(recording.frame_shape, config, seed), recording.require_labels())
     eye.network.fit_in_bfloat16(devices.uses_bfloat16(config.precision, device))
     eye.network.normalise(torch.from_numpy(trained_on.frames(_looked_at(trained_on))))
-    eye.predictors.standardise(trained_on.labels)
+    eye.predictors.begin_at(trained_on.labels)
     return Learner(eye, seams.optimizer, config, config.epochs * math.ceil(len(trained_on) / config.batch_size), device)
 
 

@@ -16,6 +16,10 @@ SHARPNESS = 0.05
 """Errors above this many standard deviations of a number count linearly, those below quadratically."""
 
 
+RAREST = 0.01
+"""Predictions begin at the frequency of a value, but at none below this."""
+
+
 class LabelPredictors(nn.Module):
     """One linear predictor per label and one of its presence: numbers by value, flags and presence by logit, categories
     by one logit a class.
@@ -37,13 +41,29 @@ class LabelPredictors(nn.Module):
         self.mean: Tensor
         self.scale: Tensor
 
-    def standardise(self, rows: npt.NDArray[np.float32]) -> None:
-        """Takes the mean and standard deviation of each number label from the label rows of the training frames."""
-        for column, label in enumerate(self.schema.values()):
-            values = rows[:, column][~np.isnan(rows[:, column])]
-            if isinstance(label, Number) and len(values):
-                self.mean[column] = float(values.mean())
-                self.scale[column] = max(float(values.std()), 1e-3 * (label.high - label.low))
+    @torch.no_grad()
+    def begin_at(self, rows: npt.NDArray[np.float32]) -> None:
+        """Lets predictions begin at what the label rows of the training frames `(n, n_labels)` hold on average.
+
+        Numbers are measured in standard deviations from their mean; flags, categories and presence begin at the
+        logits of their frequencies.
+        """
+        present = ~np.isnan(rows)
+        bias = self.linear.bias
+        bias[self._presence] = torch.logit(torch.from_numpy(present.mean(axis=0)), eps=RAREST).float()
+        for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
+            values = rows[present[:, index], index]
+            if not len(values):
+                continue
+            match label:
+                case Number():
+                    self.mean[index] = float(values.mean())
+                    self.scale[index] = max(float(values.std()), 1e-3 * (label.high - label.low))
+                case Flag():
+                    bias[columns] = torch.logit(torch.tensor(float(values.mean())), eps=RAREST)
+                case _:
+                    counts = np.bincount(values.astype(np.int64), minlength=len(label.classes))
+                    bias[columns] = torch.from_numpy(counts / len(values)).clamp(min=RAREST).log().float()
 
     @torch.no_grad()
     def rescale_inputs(self, mean: Tensor, scale: Tensor) -> None:

@@ -75,9 +75,7 @@ def train(
     require_room(out, force=force)
     if recordings and (config.algorithm != "dqn" or config.true_labels):
         raise InputError("recordings: only the head 'dqn' learns from them, and with predicted labels")
-    devices.use_threads(threads)
-    frames = open_frames(env_id, env_kwargs, config, seed)
-    try:
+    with devices.computing(threads), closing(open_frames(env_id, env_kwargs, config, seed)) as frames:
         env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
@@ -90,8 +88,6 @@ def train(
         if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
         reached = learn(model, config.total_steps, checkpoint, progress, metrics)
-    finally:
-        frames.close()
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
         write_json(folder / META, meta | {"metrics": reached, "sha256": sha256(folder / WEIGHTS)})

@@ -32,7 +32,7 @@ NAN = float("nan")
 def predictors(n_features: int = 4) -> LabelPredictors:
     torch.manual_seed(0)
     made = LabelPredictors(SCHEMA, n_features)
-    made.standardise(np.array([[10, 0, 0], [30, 1, 1], [NAN, 2, 0]], np.float32))
+    made.begin_at(np.array([[10, 0, 0], [30, 1, 1], [NAN, 2, 0]], np.float32))
     return made
 
 
@@ -130,10 +130,20 @@ def test_numbers_are_standardised_by_their_values_and_not_by_absent_ones():
     assert made.scale.tolist() == [10.0, 1.0, 1.0]
 
 
+def test_predictions_begin_at_the_frequencies_of_values():
+    made = LabelPredictors(SCHEMA, 4)
+    made.begin_at(np.array([[NAN, 0, 0], [NAN, 1, 1], [NAN, 1, 1], [5, NAN, 1]], np.float32))
+    outputs = made(torch.zeros(1, 4))[0]
+    rare = 0.01
+    torch.testing.assert_close(outputs[SCREEN].exp(), torch.tensor([1 / 3, 2 / 3, rare]))
+    torch.testing.assert_close(outputs[VISIBLE].sigmoid(), torch.tensor([0.75]))
+    torch.testing.assert_close(outputs[PRESENCE].sigmoid(), torch.tensor([0.25, 0.75, 1 - rare]))
+
+
 def test_a_number_that_never_changes_or_never_comes_has_a_scale_above_nothing():
     for values in ([[5, 0, 0]] * 3, [[NAN, 0, 0]] * 3):
         made = LabelPredictors(SCHEMA, 4)
-        made.standardise(np.array(values, np.float32))
+        made.begin_at(np.array(values, np.float32))
         assert made.loss(torch.randn(3, made.n_outputs), rows(*values)).isfinite()  # type: ignore[arg-type]
 
 

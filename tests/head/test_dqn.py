@@ -88,7 +88,7 @@ class TestEqualsQLearningForAConstantTarget:
             best = (end - model.q_net(following)).argmax(dim=1, keepdim=True)
             wanted = returns + (1 - dones) * gamma**n * slow_q.gather(1, best)
             expected = F.smooth_l1_loss(q.gather(1, actions) / unit, wanted / unit)
-        torch.testing.assert_close(model.loss(batch), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(model.loss(states, actions, model.wanted(batch)), expected, rtol=1e-4, atol=1e-5)
 
     def test_and_small_rewards_are_learned_as_large_ones_are(self):
         """A hundredth of the rewards and of the target: the same actions, and a hundredth of the differences."""
