@@ -9,8 +9,8 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from agentlab.extractor import FrozenExtractor, Sees
+from agentlab.head.features_env import state_space
 from agentlab.head.memory import FeatureReplayBuffer
-from agentlab.head.spaces import StackedFeatures
 
 TRANSITIONS = 16_384
 N_ENVS = 16
@@ -21,7 +21,7 @@ def measure(extractor: FrozenExtractor, sees: Sees, stack: int, *, seed: int) ->
     """Bytes a transition of both memories, filled alike, episodes cut off after 100 steps; and their ratio."""
     actions = spaces.Discrete(6)
     images = spaces.Box(0, 255, (stack, *extractor.frame_shape), np.uint8)
-    ours = FeatureReplayBuffer(TRANSITIONS, StackedFeatures(stack, extractor.n_percepts(sees)), actions, "cpu", N_ENVS)
+    ours = FeatureReplayBuffer(TRANSITIONS, state_space(extractor, stack, sees), actions, "cpu", N_ENVS)
     theirs = ReplayBuffer(TRANSITIONS, images, actions, "cpu", N_ENVS)
     for memory in (ours, theirs):
         fill(memory, np.random.default_rng(seed))

@@ -89,6 +89,12 @@ class FrozenExtractor(nn.Module):
         scale, and with `sees="all"` the features after them."""
         return self._in_batches(frames, lambda part: self.eye.percepts(part, sees))
 
+    @property
+    def overlooked(self) -> list[int]:
+        """The percepts that heads leave out: see `LabelPredictors.of_points`."""
+        found: list[int] = self.eye.predictors.of_points
+        return found
+
     def n_percepts(self, sees: Sees = "labels") -> int:
         """How many numbers a head sees of a frame."""
         return int(self.eye.predictors.n_outputs) + (self.n_features if sees == "all" else 0)

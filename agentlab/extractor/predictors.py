@@ -100,6 +100,16 @@ class LabelPredictors(nn.Module):
     def n_outputs(self) -> int:
         return self.linear.out_features
 
+    @property
+    def of_points(self) -> list[int]:
+        """The signals of numbers counted in points, and of their presence.
+
+        A score says how the game went, not what to do: a head that sees it takes each score for another situation.
+        """
+        labels = enumerate(self.schema.values())
+        found = [index for index, label in labels if isinstance(label, Number) and label.counts_points]
+        return [self._columns[index].start for index in found] + [self._presence.start + index for index in found]
+
     def signals(self, outputs: Tensor) -> Tensor:
         """The predictions on one scale, for a head to see `(n, n_outputs)`: numbers standardised and 0 where absent,
         flags and presence from -1 to 1, categories as probabilities."""

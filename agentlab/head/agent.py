@@ -19,7 +19,8 @@ from agentlab.device import Precision
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.dqn import DifferencePolicy
-from agentlab.head.features_env import FeatureStack
+from agentlab.head.features_env import FeatureStack, state_space
+from agentlab.head.motion import MotionExtractor
 from agentlab.head.spaces import StackedFeatures
 from agentlab.spaces import from_plain
 
@@ -61,7 +62,7 @@ class Agent:
                 f"{extractor.fingerprint[:12]} in {run / 'extractor'}; train a head on this extractor"
             )
         try:
-            policy = build_policy(meta, extractor.n_percepts(meta["sees"]))
+            policy = build_policy(meta, extractor)
             agent = cls(extractor, policy.to(extractor.device), meta)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
@@ -110,14 +111,15 @@ class FramesToAction(nn.Module):
         return (actions,) if values is None else (actions, values)
 
 
-def build_policy(meta: dict[str, Any], n_percepts: int) -> BasePolicy:
-    """The policy network that a head's `meta.json` describes, with fresh weights."""
+def build_policy(meta: dict[str, Any], extractor: FrozenExtractor) -> BasePolicy:
+    """The policy network on the extractor's percepts that a head's `meta.json` describes, with fresh weights."""
     kinds: dict[str, type[BasePolicy]] = {"dqn": DifferencePolicy, "ppo": ActorCriticPolicy}
     return kinds[meta["algorithm"]](
-        StackedFeatures(meta["stack"], n_percepts),
+        state_space(extractor, meta["stack"], meta["sees"]),
         from_plain(meta["action_space"]),
         lambda _: 0.0,
         net_arch=list(meta["hidden"]),
+        features_extractor_class=MotionExtractor,
     )
 
 

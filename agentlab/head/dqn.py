@@ -21,11 +21,8 @@ from torch.nn import functional as F  # noqa: N812
 from agentlab.errors import InputError
 from agentlab.head.difference import LearnsDifference
 from agentlab.head.memory import FeatureReplayBuffer
+from agentlab.head.motion import MotionExtractor
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
-from agentlab.head.spaces import StackedFeatures
-
-MOTION_SCALE = 4.0
-"""Features change little from frame to frame; their changes are enlarged so that the network heeds them."""
 
 AT_ONCE = 8
 """Updates whose batches are drawn, and whose wanted differences are worked out, at once: it is faster."""
@@ -37,16 +34,13 @@ LADDER = 8
 class DifferenceNetwork(QNetwork):
     """The difference still to come D(s, a) for each action: an offset plus what a dueling network adds, in a unit.
 
-    Of stacked features it sees the newest and its change from each of the others. The offset holds the
-    `R*/(1 - gamma)` common to all states, so that learning begins there, and the unit is the size of R*, so that games
-    of small and of large rewards are learned alike; both are buffers, not learned. Hidden layers
+    The offset holds the `R*/(1 - gamma)` common to all states, so that learning begins there, and the unit is the size
+    of R*, so that games of small and of large rewards are learned alike; both are buffers, not learned. Hidden layers
     are linear, layer normalisation and ReLU (dueling: arXiv 1511.06581).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        space = self.observation_space
-        self._stack = space.stack if isinstance(space, StackedFeatures) else 1
         widths = [self.features_dim, *self.net_arch]
         self.q_net = nn.Sequential(
             *(
@@ -66,17 +60,10 @@ class DifferenceNetwork(QNetwork):
 
     def beyond_offset(self, obs: Tensor) -> Tensor:
         """D minus the offset, float32 `(n, n_actions)`: what the order of actions depends on."""
-        hidden = self.q_net(self._with_motion(self.extract_features(obs, self.features_extractor)))
+        hidden = self.q_net(self.extract_features(obs, self.features_extractor))
         advantage = self.advantage(hidden)
         in_units: Tensor = self.state_value(hidden) + advantage - advantage.mean(dim=1, keepdim=True)
         return self.unit * in_units
-
-    def _with_motion(self, states: Tensor) -> Tensor:
-        if self._stack == 1:
-            return states
-        frames = states.unflatten(1, (self._stack, -1))  # type: ignore[no-untyped-call]
-        newest = frames[:, -1:]
-        return torch.cat([newest, MOTION_SCALE * (newest - frames[:, :-1])], dim=1).flatten(1)
 
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002
         return self.beyond_offset(observation).argmin(dim=1)
@@ -140,7 +127,12 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             gradient_steps=gradient_steps,
             tau=tau,
             exploration_final_eps=exploration_final_eps,
-            policy_kwargs={"net_arch": [256, 256], "optimizer_kwargs": {"fused": True}} | (policy_kwargs or {}),
+            policy_kwargs={
+                "features_extractor_class": MotionExtractor,
+                "net_arch": [256, 256],
+                "optimizer_kwargs": {"fused": True},
+            }
+            | (policy_kwargs or {}),
             replay_buffer_class=FeatureReplayBuffer,
             replay_buffer_kwargs={"n_steps": n_steps, "gamma": gamma},
             **sb3,

@@ -117,4 +117,9 @@ def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: in
     if not isinstance(frames, gym.spaces.Box) or frames.dtype != np.uint8:
         raise InputError(f"environment: expected frames, a uint8 Box, found the observation space {frames}")
     extractor.require_frames(frames.shape, "environment")
-    return StackedFeatures(stack, extractor.n_percepts(sees))
+    return state_space(extractor, stack, sees)
+
+
+def state_space(extractor: FrozenExtractor, stack: int, sees: Sees) -> StackedFeatures:
+    """The space of states of the percepts of `stack` frames."""
+    return StackedFeatures(stack, extractor.n_percepts(sees), extractor.overlooked)

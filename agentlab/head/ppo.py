@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from agentlab.head.difference import LearnsDifference
+from agentlab.head.motion import MotionExtractor
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
 
 
@@ -52,7 +53,7 @@ class RewardDifferencePPO(LearnsDifference, PPO):
             n_epochs=n_epochs,
             clip_range=clip_range,
             ent_coef=ent_coef,
-            policy_kwargs={"net_arch": [256, 256]} | (policy_kwargs or {}),
+            policy_kwargs={"features_extractor_class": MotionExtractor, "net_arch": [256, 256]} | (policy_kwargs or {}),
             **sb3,
         )
 

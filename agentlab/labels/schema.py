@@ -16,6 +16,10 @@ ABSENT = math.nan
 """An absent value in an encoded row."""
 
 
+POINTS = "points"
+"""The unit of scores."""
+
+
 @dataclass(frozen=True)
 class Number:
     """A quantity between `low` and `high`, in `unit`."""
@@ -23,6 +27,11 @@ class Number:
     low: float
     high: float
     unit: str = ""
+
+    @property
+    def counts_points(self) -> bool:
+        """Whether it is a score."""
+        return self.unit == POINTS
 
     def encode(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):

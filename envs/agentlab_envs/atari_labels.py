@@ -45,8 +45,7 @@ class AtariLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             (name, conditions, [label for label in self._names if _object(label) == name])
             for name, conditions in PRESENCE.get(game, {}).items()
         ]
-        number = {"kind": "number", "low": 0, "high": 255, "unit": "ram"}
-        self.label_schema = {name: dict(number) for name in self._names} | {
+        self.label_schema = {name: _number(name) for name in self._names} | {
             f"{name}_visible": {"kind": "flag"} for name, _, _ in self._objects
         }
         self._end_is_stale = _is_wrapped(env, AtariPreprocessing)
@@ -124,6 +123,11 @@ def _table() -> dict[str, dict[str, int]]:
 def _game(env: gym.Env[Any, Any]) -> str:
     spec = env.unwrapped.spec
     return str(spec.kwargs.get("game", "")).replace("_", "") if spec else ""
+
+
+def _number(label: str) -> dict[str, Any]:
+    """What the schema says of a byte of memory; those of a score count points, if not always one by one."""
+    return {"kind": "number", "low": 0, "high": 255, "unit": "points" if "score" in label else "ram"}
 
 
 def _object(label: str) -> str:

@@ -140,6 +140,21 @@ def test_predictions_begin_at_the_frequencies_of_values():
     torch.testing.assert_close(outputs[PRESENCE].sigmoid(), torch.tensor([0.25, 0.75, 1 - rare]))
 
 
+def test_signals_of_points_are_those_of_scores_and_of_their_presence():
+    spec = {
+        "screen": {"kind": "category", "classes": ["title", "play"]},
+        "score": {"kind": "number", "low": 0, "high": 99, "unit": "points"},
+        "x": {"kind": "number", "low": 0, "high": 83, "unit": "px"},
+    }
+    made = LabelPredictors(LabelSchema.from_dict(spec, "test"), 4)
+    assert made.of_points == [2, 5]
+    outputs = torch.randn(3, made.n_outputs).abs()
+    changed = outputs.clone()
+    changed[:, 2] += 1
+    differs = (made.signals(outputs) != made.signals(changed)).any(dim=0)
+    assert differs.nonzero().flatten().tolist() == [2]
+
+
 def test_a_number_that_never_changes_or_never_comes_has_a_scale_above_nothing():
     for values in ([[5, 0, 0]] * 3, [[NAN, 0, 0]] * 3):
         made = LabelPredictors(SCHEMA, 4)

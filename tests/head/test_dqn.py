@@ -18,7 +18,6 @@ from torch.nn import functional as F  # noqa: N812
 
 from agentlab.errors import InputError
 from agentlab.head import RewardDifferenceDQN, State
-from agentlab.head.spaces import StackedFeatures
 
 SMALL: dict[str, Any] = {
     "policy_kwargs": {"net_arch": [32]},
@@ -142,17 +141,6 @@ class TestNetwork:
             for network in (model.q_net, model.q_net_target):
                 assert float(network.offset) == 8.0
             assert "offset" not in dict(model.q_net.named_parameters())
-
-    def test_sees_the_newest_features_and_how_they_changed(self):
-        space = StackedFeatures(3, 2)
-        model = learner()
-        from agentlab.head.dqn import MOTION_SCALE, DifferencePolicy
-
-        policy = DifferencePolicy(space, model.action_space, lambda _: 0.0, net_arch=[4])
-        states = torch.tensor([[1.0, 2, 3, 4, 5, 7]])
-        seen = policy.q_net._with_motion(states)
-        expected = [5, 7, MOTION_SCALE * 4, MOTION_SCALE * 5, MOTION_SCALE * 2, MOTION_SCALE * 3]
-        assert seen.tolist() == [expected]
 
     def test_acts_by_the_smallest_difference(self):
         model = learner()
