@@ -35,11 +35,15 @@ COMMANDS = {
 
 INTERRUPTED = 130
 
+ENVIRONMENT = {"OPENCV_LOG_LEVEL": "ERROR", "OMP_WAIT_POLICY": "passive"}
+"""Set unless set already: OpenCV complains to nobody, and torch's idle threads leave the cores to the game's."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0 done, 1 the thing checked does not hold, 2 bad input or usage, 130 interrupted."""
     args = list(sys.argv[1:] if arguments is None else arguments)
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
     try:
