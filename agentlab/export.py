@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +13,7 @@ from agentlab import __version__
 from agentlab.artefact import require_absent, sha256, write_file
 from agentlab.errors import AgentlabError, InputError, MissingExtraError
 from agentlab.evaluate import first_seed
+from agentlab.onnx_model import OPSET, to_onnx
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 Outputs: TypeAlias = dict[str, npt.NDArray[Any]]
 
-OPSET = 18
 FRAMES_CHECKED = 64
 TOLERANCE = 1e-3
 """Largest difference allowed between the outputs of ONNX Runtime and PyTorch, relative to the largest output."""
@@ -33,22 +31,21 @@ def export_onnx(run: Path, file: Path, *, seed: int = 0, force: bool = False) ->
     """Writes the agent of `run` to `file` and gives what was written and how it compared with PyTorch.
 
     Input `frames`: uint8 (n, stack, *frame_shape), oldest frame first. Outputs: `action` (n, ...) and, for discrete
-    actions, `values` (n, n_actions). Raises `MissingExtraError` without onnx and onnxruntime, `InputError` when `file`
+    actions, `values` (n, n_actions). Raises `MissingExtraError` without onnxruntime, `InputError` when `file`
     exists (and not `force`) or cannot be written, `AgentlabError` when both runtimes disagree; then nothing is written.
     """
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "onnx")
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise MissingExtraError("onnxruntime", "onnx")
     require_absent(file, force=force)
     if not file.parent.is_dir():
         raise InputError(f"{file}: its folder {file.parent} does not exist")
     from agentlab.head import Agent
 
-    agent = Agent.load(run, device="cpu", precision="float32")
+    agent = Agent.load(run, device="cpu")
     module = agent.module().eval()
     frames = real_frames(agent, FRAMES_CHECKED, seed)
     outputs = _outputs(module, frames)
-    model = _with_origin(_to_onnx(module, frames, list(outputs)), agent, run)
+    model = _with_origin(to_onnx(module, frames[:2], "frames", list(outputs)), agent, run)
     comparison = compare(outputs, model, frames)
     write_file(file, model)
     return {
@@ -107,25 +104,6 @@ def real_frames(agent: Agent, n: int, seed: int) -> npt.NDArray[np.uint8]:
     finally:
         env.close()
     return np.stack([np.stack(frames[first : first + stack]) for first in range(n)])
-
-
-def _to_onnx(module: nn.Module, frames: npt.NDArray[np.uint8], outputs: list[str]) -> bytes:
-    import torch
-
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        file = Path(folder) / "model.onnx"
-        warnings.simplefilter("ignore")  # the exporter that needs no further package calls itself legacy
-        torch.onnx.export(
-            module,
-            (torch.from_numpy(frames[:2]),),
-            file,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["frames"],
-            output_names=outputs,
-            dynamic_axes={name: {0: "n"} for name in ("frames", *outputs)},
-        )
-        return file.read_bytes()
 
 
 def _with_origin(model: bytes, agent: Agent, run: Path) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agentlab.artefact import META, read_json, sha256
-from agentlab.errors import InputError, MissingExtraError
+from agentlab.errors import InputError
 
 WEIGHTS = "weights.safetensors"
 INLINE = 4
@@ -132,11 +132,9 @@ def _recipe(path: Path) -> dict[str, Any]:
 
 def _onnx(path: Path) -> dict[str, Any]:
     """A model written by `agentlab export`."""
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("onnx", "onnx") from error
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
     try:
         model = onnx.load(path)
     except DecodeError as error:

@@ -23,19 +23,20 @@ class Eye(nn.Module):
         self.network = ExtractorNetwork(**architecture)
         self.predictors = LabelPredictors(schema, architecture["n_features"])
 
-    def signals(self, frames: Tensor) -> Tensor:
-        """The predicted labels as a head sees them, float32 `(n, n_outputs)`: see `LabelPredictors.signals`."""
-        return self.predictors.signals(self.predictors(self.network(frames)))
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """The predicted labels as a head sees them, float32 `(n, n_outputs)` (see `LabelPredictors.signals`), and the
+        features they are predicted from."""
+        features = self.network(frames)
+        return self.predictors.signals(self.predictors(features)), features
 
     def percepts(self, frames: Tensor, sees: Sees) -> Tensor:
         """What a head sees of each frame: the signals of its labels, and with `all` its features after them."""
-        features = self.network(frames)
-        signals = self.predictors.signals(self.predictors(features))
+        signals, features = self(frames)
         return signals if sees == "labels" else torch.cat([signals, features], dim=1)
 
     def label_rows(self, frames: Tensor) -> Tensor:
         """The predicted label rows `(n, n_labels)`."""
-        return self.predictors.rows(self.signals(frames))
+        return self.predictors.rows(self(frames)[0])
 
     def standardise_features(self, features: Tensor) -> None:
         """Rescales the features so that those given `(n, n_features)` get mean 0 and spread 1; predictions stay."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from agentlab import device as devices
 from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged, sha256
-from agentlab.device import Precision
 from agentlab.errors import InputError
+from agentlab.extractor.compiled import CompiledEye, Floats
 from agentlab.extractor.eye import Eye, Sees
 from agentlab.labels import LabelSchema
 
@@ -44,13 +44,11 @@ class FrozenExtractor(nn.Module):
         self.frame_shape: tuple[int, ...] = tuple(meta["architecture"]["frame_shape"])
         self.n_features: int = meta["architecture"]["n_features"]
         self.training = False
+        self._compiled = CompiledEye(self.eye, self.frame_shape)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "auto", precision: Precision = "auto") -> FrozenExtractor:
-        """The extractor in `folder`; `InputError` when it is none, of another version, truncated or garbled.
-
-        With the precision `auto` its convolutions compute in bfloat16 where the device multiplies that in hardware.
-        """
+    def load(cls, folder: str | Path, device: str = "auto") -> FrozenExtractor:
+        """The extractor in `folder`; `InputError` when it is none, of another version, truncated or garbled."""
         folder = Path(folder)
         meta = read_meta(folder, KIND, FORMAT_VERSION)
         schema = LabelSchema.from_dict(meta.get("label_schema", {}), f"{folder / META}: field 'label_schema'")
@@ -63,8 +61,6 @@ class FrozenExtractor(nn.Module):
         weights.load_into(eye, folder / WEIGHTS)
         require_unchanged(folder / WEIGHTS, meta.get("sha256"))
         picked = devices.pick(device)
-        if devices.uses_bfloat16(precision, picked):
-            eye.network = eye.network.in_bfloat16()
         return cls(eye, folder, meta, picked)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -80,14 +76,15 @@ class FrozenExtractor(nn.Module):
         """Keeps its weights from initialisers."""
         return self
 
-    def features(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def features(self, frames: npt.NDArray[np.uint8]) -> Floats:
         """The features `(n, n_features)` of uint8 frames `(n, *frame_shape)`, mean 0 and spread 1 when fitted."""
-        return self._in_batches(frames, self.eye.network)
+        return self._see(frames)[1]
 
-    def percepts(self, frames: npt.NDArray[np.uint8], sees: Sees = "labels") -> npt.NDArray[np.float32]:
+    def percepts(self, frames: npt.NDArray[np.uint8], sees: Sees = "labels") -> Floats:
         """What a head sees of each frame, `(n, n_percepts(sees))`: the labels predicted from its features, all on one
         scale, and with `sees="all"` the features after them."""
-        return self._in_batches(frames, lambda part: self.eye.percepts(part, sees))
+        signals, features = self._see(frames)
+        return signals if sees == "labels" else np.concatenate([signals, features], axis=1)
 
     @property
     def overlooked(self) -> list[int]:
@@ -99,15 +96,15 @@ class FrozenExtractor(nn.Module):
         """How many numbers a head sees of a frame."""
         return int(self.eye.predictors.n_outputs) + (self.n_features if sees == "all" else 0)
 
-    def predict_labels(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def predict_labels(self, frames: npt.NDArray[np.uint8]) -> Floats:
         """Predicted label rows `(n, n_labels)` in the encoding of `LabelSchema`, NaN where a label seems absent."""
-        return self._in_batches(frames, self.eye.label_rows)
+        return self.labels_of(self._see(frames)[0])
 
     @torch.inference_mode()
-    def labels_of(self, percepts: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def labels_of(self, percepts: npt.NDArray[Any]) -> Floats:
         """The label rows that `predict_labels` gives, from percepts `(n, ...)` instead of frames."""
         signals = torch.from_numpy(percepts[:, : self.n_percepts()].astype(np.float32)).to(self.device)
-        rows: npt.NDArray[np.float32] = self.eye.predictors.rows(signals).cpu().numpy()
+        rows: Floats = self.eye.predictors.rows(signals).cpu().numpy()
         return rows
 
     def require_frames(self, shape: tuple[int, ...], where: str) -> None:
@@ -118,14 +115,20 @@ class FrozenExtractor(nn.Module):
                 "fit an extractor on recordings of this environment"
             )
 
-    @torch.inference_mode()
-    def _in_batches(
-        self, frames: npt.NDArray[np.uint8], compute: Callable[[Tensor], Tensor]
-    ) -> npt.NDArray[np.float32]:
+    def _see(self, frames: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """The signals and the features of frames."""
         self.require_frames(frames.shape[1:], "frames")
         if frames.dtype != np.uint8:
             raise InputError(f"frames: expected uint8, found {frames.dtype}")
-        tensor = torch.from_numpy(np.ascontiguousarray(frames))
-        parts = [compute(part.to(self.device)).cpu() for part in torch.split(tensor, BATCH_SIZE)]
-        result: npt.NDArray[np.float32] = torch.cat(parts).numpy()
-        return result
+        if len(frames) <= BATCH_SIZE:
+            return self._see_at_once(frames)
+        parts = [self._see_at_once(frames[first : first + BATCH_SIZE]) for first in range(0, len(frames), BATCH_SIZE)]
+        signals, features = zip(*parts, strict=True)
+        return np.concatenate(signals), np.concatenate(features)
+
+    @torch.inference_mode()
+    def _see_at_once(self, frames: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        if self.device.type == "cpu":
+            return self._compiled(frames)
+        signals, features = self.eye(torch.from_numpy(np.ascontiguousarray(frames)).to(self.device))
+        return signals.cpu().numpy(), features.cpu().numpy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 
@@ -55,18 +54,10 @@ class ExtractorNetwork(nn.Module):
         """Lets convolutions and the coarse view compute in bfloat16; weights, positions and features stay float32."""
         self._bfloat16 = enabled
 
-    def in_bfloat16(self) -> ExtractorNetwork:
-        """A copy for inference that holds the weights of convolutions and coarse view in bfloat16 too."""
-        copied = copy.deepcopy(self)
-        for part in (copied.trunk, copied.coarse, copied.keypoints.patterns):
-            part.to(torch.bfloat16)
-        return copied
-
     def forward(self, frames: Tensor) -> Tensor:
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
             pixels = _channels_first(frames).float().contiguous(memory_format=torch.channels_last)
-            standard = (pixels - self.pixel_mean) * self.pixel_scale
-            seen = self.trunk(standard.to(self.keypoints.patterns.weight.dtype))
+            seen = self.trunk((pixels - self.pixel_mean) * self.pixel_scale)
             views = torch.cat([self.coarse(seen).float(), self.keypoints(seen)], dim=1)
         features: Tensor = self.join(views)
         return features

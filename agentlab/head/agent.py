@@ -15,7 +15,6 @@ from torch.distributions import Categorical
 
 from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged
-from agentlab.device import Precision
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.dqn import DifferencePolicy
@@ -46,14 +45,14 @@ class Agent:
         self.reset(1)
 
     @classmethod
-    def load(cls, run: str | Path, device: str = "auto", precision: Precision = "auto") -> Agent:
-        """The agent in the folder of a run, its `extractor/` and `head/`; `precision` is that of the extractor.
+    def load(cls, run: str | Path, device: str = "auto") -> Agent:
+        """The agent in the folder of a run, its `extractor/` and `head/`.
 
         Raises `InputError` when one is missing, truncated or garbled, and when the head was trained on another
         extractor.
         """
         run = Path(run)
-        extractor = FrozenExtractor.load(run / "extractor", device, precision)
+        extractor = FrozenExtractor.load(run / "extractor", device)
         folder = run / "head"
         meta = read_meta(folder, KIND, FORMAT_VERSION)
         if meta.get("extractor") != extractor.fingerprint:
@@ -94,7 +93,7 @@ class Agent:
         return self._values
 
     def module(self) -> nn.Module:
-        """The agent as one network: uint8 frames `(n, stack, *frame_shape)`, oldest first, to actions and values."""
+        """The agent in float32: uint8 frames `(n, stack, *frame_shape)`, oldest first, to actions and values."""
         return FramesToAction(self.extractor, self._policy, self.meta["sees"])
 
 

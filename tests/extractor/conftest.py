@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tiny import CATCH, SQUARE, fitted, recorded
 
@@ -23,3 +25,8 @@ def catches(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 def square_extractor(squares: Recording, tmp_path_factory: pytest.TempPathFactory) -> FrozenExtractor:
     """An extractor of squares, not to be changed."""
     return fitted(squares, tmp_path_factory.mktemp("squares") / "extractor")
+
+
+@pytest.fixture
+def frames(squares: Recording) -> Any:
+    return squares[0].frames(range(11))

@@ -38,11 +38,6 @@ def folder(square_extractor: FrozenExtractor, tmp_path: Path) -> Path:
     return Path(shutil.copytree(square_extractor.folder, tmp_path / "extractor"))
 
 
-@pytest.fixture
-def frames(squares: Recording) -> Any:
-    return squares[0].frames(range(11))
-
-
 class TestIsFrozen:
     def test_no_parameter_asks_for_a_gradient(self, square_extractor: FrozenExtractor, frames: Any):
         assert not any(parameter.requires_grad for parameter in square_extractor.parameters())
@@ -88,7 +83,8 @@ class TestWhatItGives:
         assert percepts.shape == (11, square_extractor.n_percepts("all")) == (11, 10)
         assert features.dtype == signals.dtype == percepts.dtype == np.float32
         np.testing.assert_array_equal(percepts, np.concatenate([signals, features], axis=1))
-        np.testing.assert_array_equal(square_extractor(torch.from_numpy(frames)).numpy(), features)
+        in_float32 = square_extractor(torch.from_numpy(frames)).numpy()
+        np.testing.assert_allclose(features, in_float32, atol=0.2 * in_float32.std())
 
     def test_labels_are_rows_of_the_schema_also_when_taken_from_percepts(
         self, square_extractor: FrozenExtractor, frames: Any
