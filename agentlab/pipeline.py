@@ -17,7 +17,7 @@ from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.evaluate import evaluate
 from agentlab.extractor import FrozenExtractor, check_recordings, fit
 from agentlab.fields import to_plain
-from agentlab.head import Agent, train
+from agentlab.head import Agent, require_learning_from_recordings, train
 from agentlab.play import player, record_episodes
 from agentlab.progress import NoProgress, Progress
 from agentlab.recipe import Recipe, recording_path
@@ -55,6 +55,8 @@ def run(
 
 def check(recipe: Recipe) -> None:
     """Raises `InputError` for what in recipe, environment or recordings would stop a stage later."""
+    if recipe.head.dqn.recorded_updates:
+        require_learning_from_recordings(recipe.head)
     env = environment.open_environment(recipe.env, recipe.env_kwargs)
     try:
         frame_shape = environment.require_images(env, recipe.env)

@@ -115,7 +115,7 @@ class PPOConfig:
     """How far the probability of an action may move in a round of updates."""
     entropy: Annotated[float, Range(0)] = 0.01
     """Weight of the policy's entropy, which keeps it exploring."""
-    hidden: tuple[Count, ...] = (256, 256)
+    hidden: tuple[Count, ...] = (128, 128)
     """Widths of the hidden layers."""
 
 

@@ -181,6 +181,10 @@ class TestRecipeFields:
         refuses(["run", "catch", "--head.total-steps", "5.5", "--out", out], "--head.total-steps", "found '5.5'")
         refuses(["run", "catch", "--head.dqn.gamma", "1", "--out", out], "--head.dqn.gamma", "found 1.0")
 
+    def test_of_recorded_play_for_a_head_that_cannot_learn_from_it(self, refuses: Refuses, out: Path):
+        args = ["run", "catch", "--head.algorithm", "ppo", "--head.dqn.recorded-updates", "10", "--out", out]
+        refuses(args, "head.dqn.recorded_updates", "only the head 'dqn'")
+
     def test_of_a_run_that_is_resumed(self, refuses: Refuses, run: Path):
         args = ["run", "catch", "--env", SQUARE, *SMALL_RUN, "--out", run, "--resume"]
         refuses([*args, "--extractor.epochs", "2"], "recipe.yaml", "field 'extractor.epochs'", "began with 1, found 2")

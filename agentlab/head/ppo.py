@@ -53,7 +53,7 @@ class RewardDifferencePPO(LearnsDifference, PPO):
             n_epochs=n_epochs,
             clip_range=clip_range,
             ent_coef=ent_coef,
-            policy_kwargs={"features_extractor_class": MotionExtractor, "net_arch": [256, 256]} | (policy_kwargs or {}),
+            policy_kwargs={"features_extractor_class": MotionExtractor, "net_arch": [128, 128]} | (policy_kwargs or {}),
             **sb3,
         )
 

@@ -73,8 +73,8 @@ def train(
     """
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
-    if recordings and (config.algorithm != "dqn" or config.true_labels):
-        raise InputError("recordings: only the head 'dqn' learns from them, and with predicted labels")
+    if recordings:
+        require_learning_from_recordings(config)
     with devices.computing(threads), closing(open_frames(env_id, env_kwargs, config, seed)) as frames:
         env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
@@ -91,6 +91,12 @@ def train(
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
         write_json(folder / META, meta | {"metrics": reached, "sha256": sha256(folder / WEIGHTS)})
+
+
+def require_learning_from_recordings(config: HeadConfig) -> None:
+    """Raises `InputError` unless the head can learn from recorded play."""
+    if config.algorithm != "dqn" or config.true_labels:
+        raise InputError("head.dqn.recorded_updates: only the head 'dqn' learns from them, and with predicted labels")
 
 
 def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:
