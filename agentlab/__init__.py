@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from agentlab.head import Agent as Agent
     from agentlab.head import FrozenFeatures as FrozenFeatures
     from agentlab.head import FrozenFeaturesWrapper as FrozenFeaturesWrapper
+    from agentlab.head import MotionExtractor as MotionExtractor
     from agentlab.head import RewardDifferenceDQN as RewardDifferenceDQN
     from agentlab.head import RewardDifferencePPO as RewardDifferencePPO
     from agentlab.labels import LabelSchema as LabelSchema
@@ -24,6 +25,7 @@ _HOME = {
     "FrozenFeatures": "agentlab.head",
     "FrozenFeaturesWrapper": "agentlab.head",
     "LabelSchema": "agentlab.labels",
+    "MotionExtractor": "agentlab.head",
     "Recipe": "agentlab.recipe",
     "Recording": "agentlab.recording",
     "RewardDifferenceDQN": "agentlab.head",

@@ -3,6 +3,7 @@
 from agentlab.head.agent import Agent
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures, FrozenFeaturesWrapper
+from agentlab.head.motion import MotionExtractor
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.reward import RewardFunction, State, Target, environment_reward, sign_of_reward
 from agentlab.head.training import require_learning_from_recordings, train
@@ -11,6 +12,7 @@ __all__ = [
     "Agent",
     "FrozenFeatures",
     "FrozenFeaturesWrapper",
+    "MotionExtractor",
     "RewardDifferenceDQN",
     "RewardDifferencePPO",
     "RewardFunction",

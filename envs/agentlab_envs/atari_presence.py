@@ -47,7 +47,7 @@ PRESENCE: dict[str, Rules] = {
     "demonattack": {f"enemy{i}": ((28 + i, 1, 255),) for i in (1, 2, 3)},
     "frostbite": {**{f"enemy_{i}": ((103, 1, 255),) for i in range(4)}, "enemy_bear": ((104, 0, 139),)},
     "mspacman": {"fruit": ((11, 1, 255),)},
-    "pong": {"ball": ((54, 1, 255),), "enemy": ((50, 31, 255),)},
+    "pong": {"ball": ((49, 1, 255), (54, 1, 255)), "enemy": ((50, 31, 255),)},
     "qbert": {"player": ((67, 0, 148),)},
     "riverraid": {"missile": ((50, 0, 161),)},
     "seaquest": {

@@ -153,3 +153,13 @@ def test_an_environment_is_rebuilt_from_its_spec() -> None:
     first, second = env.reset(seed=3), again.reset(seed=3)
     assert np.array_equal(first[0], second[0])
     assert first[1]["labels"] == second[1]["labels"]
+
+
+def test_what_memory_holds_before_the_first_serve_is_no_ball():
+    env = agentlab_envs.make("ALE/Pong-v5")
+    try:
+        for seed in range(8):
+            labels = env.reset(seed=seed)[1]["labels"]
+            assert (labels["ball_x"], labels["ball_visible"]) == (None, False), f"seed {seed}"
+    finally:
+        env.close()
