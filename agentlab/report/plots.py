@@ -99,11 +99,14 @@ def scatter(true: npt.ArrayLike, predicted: npt.ArrayLike, *, unit: str, alt: st
     """Predicted over true values with the line of a perfect prediction; the points are one small picture."""
     x, y = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    if high - low <= 1e-3 * abs(high):  # a label that never changes
+        low, high = low - 1, high + 1
     unit = f" ({unit})" if unit else ""
     with _axes(3.1, 2.9) as (axes, written):
         axes.plot([low, high], [low, high], color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.plot(x, y, ".", markersize=4.5, alpha=0.6, color="#3987e5", markeredgewidth=0, rasterized=True)
         axes.set(xlabel=f"true{unit}", ylabel=f"predicted{unit}")
+        axes.locator_params(nbins=4)
     return _themed(written, alt)
 
 
