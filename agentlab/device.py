@@ -26,6 +26,11 @@ def pick(name: str) -> torch.device:
     return device
 
 
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def computing(threads: int) -> Iterator[None]:
     """Meanwhile torch works with so many threads, 0 for one per core that this process may use, and without subnormals.
@@ -35,7 +40,7 @@ def computing(threads: int) -> Iterator[None]:
     if threads < 0:
         raise InputError(f"threads: expected at least 0, found {threads}")
     threads_before = torch.get_num_threads()
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or cores())
     torch.set_flush_denormal(True)
     try:
         yield

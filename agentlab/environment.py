@@ -102,6 +102,8 @@ def require_actions(env: gym.Env[Any, Any], env_id: str, algorithm: str) -> None
             f"environment {env_id!r}: the dqn head expects Discrete actions, found {_brief(env.action_space)}; "
             "use the head ppo (--head.algorithm ppo for a run, --algorithm ppo for train)"
         )
+    if isinstance(env.action_space, spaces.Discrete) and env.action_space.start != 0:
+        raise InputError(f"environment {env_id!r}: expected actions counted from 0, found {env.action_space}")
 
 
 def _import(module: str, env_id: str) -> None:

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 FIRST_EVALUATION_SEED = 1_000_000_000
 """Evaluation with seed s seeds its copies of the game from here plus s; training and recording use seeds below it."""
 
-EVALUATION_SEEDS = 100_000_000
+EVALUATION_SEEDS = 30_000_000
+"""How many evaluations have seeds of their own, all below 2**31: consoles wrap larger ones around."""
 MAX_COPIES = 32
 MAX_PROCESSES = 8
 """Copies of a game at once, and those of a game that needs a process for each; fixed, for scores depend on them."""
+
+RANDOM_SHARE = 0.005
+"""The share of actions drawn at random (Mnih et al. 2015: 0.05), without which two players may rally for hours."""
 
 SILENT = NoProgress()
 
@@ -56,6 +60,24 @@ class RandomActor:
 
     def act(self, frames: npt.NDArray[np.uint8], starts: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:  # noqa: ARG002
         return np.stack([self._space.sample() for _ in range(len(frames))])
+
+
+class NowAndThenRandom:
+    """Acts as another actor does but for a share of random actions."""
+
+    def __init__(self, actor: Actor, at_random: RandomActor, seed: int) -> None:
+        self._actor, self._at_random, self._generator = actor, at_random, np.random.default_rng(seed)
+
+    def reset(self, n: int) -> None:
+        self._actor.reset(n)
+
+    def act(self, frames: npt.NDArray[np.uint8], starts: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        actions = self._actor.act(frames, starts)
+        drawn = self._generator.random(len(frames)) < RANDOM_SHARE
+        if drawn.any():
+            actions = actions.copy()
+            actions[drawn] = self._at_random.act(frames[drawn], starts[drawn])
+        return actions
 
 
 @dataclass(frozen=True)
@@ -134,19 +156,20 @@ def evaluate(
 ) -> Scores:
     """Plays exactly `episodes` episodes with `actor` and as many at random, on seeds that training never uses.
 
-    `n_envs` copies of the game run at once (as many as episodes up to a fixed limit, unless given); equal arguments
-    give equal scores. `max_steps` ends an episode of an environment that has no time limit of its own, and says so.
-    Raises `InputError` for fewer than one episode or copy, and for a seed outside 0 to 100 million.
+    One action in 200 is random. `n_envs` copies of the game run at once (as many as episodes up to a fixed
+    limit, unless given); equal arguments give equal scores. `max_steps` ends an episode of an environment made by
+    `gym.make` that has no time limit of its own, and says so. Raises `InputError` for fewer than one episode, for fewer
+    than one copy or too many, and for a seed outside 0 to 30 million.
     """
     if episodes < 1:
         raise InputError(f"episodes: expected at least 1, found {episodes}")
-    if n_envs is not None and n_envs < 1:
-        raise InputError(f"n_envs: expected at least 1, found {n_envs}")
+    if n_envs is not None and not 1 <= n_envs <= MAX_COPIES:
+        raise InputError(f"n_envs: expected 1 to {MAX_COPIES}, found {n_envs}")
     if not 0 <= seed < EVALUATION_SEEDS:
         raise InputError(f"seed: expected 0 to {EVALUATION_SEEDS - 1:,}, found {seed:,}")
-    copies = min(episodes, n_envs or _most_copies(env_id))
     kwargs = dict(env_kwargs or {})
     limited = with_time_limit(env_id, kwargs, max_steps)
+    copies = min(episodes, n_envs or _most_copies(env_id, limited))
     with progress.task("evaluate", episodes, "episodes") as task:
         play = _play(actor, env_id, limited, copies, episodes, seed, task)
     with progress.task("random", episodes, "episodes") as task:
@@ -173,7 +196,8 @@ def _play(
 
     venv = agentlab_envs.make_vec(env_id, copies, first_seed(seed), **env_kwargs)
     try:
-        actor = actor or RandomActor(venv.action_space, first_seed(seed))
+        at_random = RandomActor(venv.action_space, first_seed(seed))
+        actor = at_random if actor is None else NowAndThenRandom(actor, at_random, first_seed(seed))
         quotas = [len(range(first, episodes, copies)) for first in range(copies)]
         finished = _play_quotas(actor, venv, quotas, task)
     finally:
@@ -216,9 +240,10 @@ def with_time_limit(env_id: str, env_kwargs: dict[str, Any], max_steps: int) -> 
     return {"max_episode_steps": max_steps} | env_kwargs
 
 
-def _most_copies(env_id: str) -> int:
-    spec = _spec(env_id)
-    return MAX_COPIES if spec is None or spec.vector_entry_point else MAX_PROCESSES
+def _most_copies(env_id: str, env_kwargs: Mapping[str, Any]) -> int:
+    from agentlab_envs import needs_processes
+
+    return MAX_PROCESSES if needs_processes(env_id, env_kwargs) else MAX_COPIES
 
 
 def _spec(env_id: str) -> EnvSpec | None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from agentlab import __version__, environment
+from agentlab import device as devices
 from agentlab.artefact import read_json, sha256, write_json
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.evaluate import evaluate
 from agentlab.extractor import FrozenExtractor, check_recordings, fit
 from agentlab.fields import to_plain
-from agentlab.head import Agent, require_learning_from_recordings, train
+from agentlab.head import Agent, find_reward_function, require_learning_from_recordings, train
 from agentlab.play import player, record_episodes
 from agentlab.progress import NoProgress, Progress
 from agentlab.recipe import Recipe, recording_path
@@ -55,12 +56,16 @@ def run(
 
 def check(recipe: Recipe) -> None:
     """Raises `InputError` for what in recipe, environment or recordings would stop a stage later."""
+    devices.pick(recipe.device)
+    find_reward_function(recipe.head.reward)
     if recipe.head.dqn.recorded_updates:
         require_learning_from_recordings(recipe.head)
     env = environment.open_environment(recipe.env, recipe.env_kwargs)
     try:
         frame_shape = environment.require_images(env, recipe.env)
         environment.require_actions(env, recipe.env, recipe.head.algorithm)
+        if recipe.head.true_labels:
+            environment.require_labels(env, recipe.env)
         if recipe.recordings:
             _check_recordings(recipe, frame_shape)
         else:
@@ -148,7 +153,7 @@ def _train(
 def _evaluate(recipe: Recipe, folder: RunFolder, progress: Progress) -> dict[str, Any]:
     if _is_done("evaluate", folder.scores, progress):
         return read_json(folder.scores)
-    with folder.timed("evaluate"):
+    with folder.timed("evaluate"), devices.computing(recipe.threads):
         agent = Agent.load(folder.path, recipe.device)
         config = recipe.evaluate
         scores = evaluate(
@@ -162,7 +167,7 @@ def _report(recipe: Recipe, folder: RunFolder, progress: Progress) -> None:
     if _is_done("report", folder.report, progress):
         return
     progress.say("report: an episode to look at, and the page")
-    with folder.timed("report"):
+    with folder.timed("report"), devices.computing(recipe.threads):
         if not folder.playback.exists():
             record_playback(Agent.load(folder.path, recipe.device), folder.path, seed=recipe.evaluate.seed)
     write_run_report(folder.path)

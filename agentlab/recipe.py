@@ -21,6 +21,7 @@ SAMPLES_PREFIX = "samples:"
 Count: TypeAlias = Annotated[int, Range(1)]
 Several: TypeAlias = Annotated[int, Range(2)]
 Seed: TypeAlias = Annotated[int, Range(0, 999_999_999)]
+EvaluationSeed: TypeAlias = Annotated[int, Range(0, 29_999_999)]
 Positive: TypeAlias = Annotated[float, Range(0, above_low=True)]
 Discount: TypeAlias = Annotated[float, Range(0, 1, below_high=True)]
 Share: TypeAlias = Annotated[float, Range(0, 1, above_low=True, below_high=True)]
@@ -35,7 +36,7 @@ class RecordConfig:
     """Episodes to record."""
     policy: str = "random"
     """Who plays: `random`, or the folder of a trained run."""
-    max_steps: Count | None = None
+    max_steps: Annotated[int, Range(1, 32_767)] | None = None
     """Agent steps after which an episode is cut."""
 
 
@@ -149,7 +150,7 @@ class EvaluateConfig:
 
     episodes: Count = 30
     """Evaluation episodes."""
-    seed: Seed = 0
+    seed: EvaluationSeed = 0
     """Which evaluation episodes; none of them is ever trained or recorded on."""
 
 

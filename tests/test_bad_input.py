@@ -183,7 +183,7 @@ class TestRecipeFields:
 
     def test_of_recorded_play_for_a_head_that_cannot_learn_from_it(self, refuses: Refuses, out: Path):
         args = ["run", "catch", "--head.algorithm", "ppo", "--head.dqn.recorded-updates", "10", "--out", out]
-        refuses(args, "head.dqn.recorded_updates", "only the head 'dqn'")
+        refuses(args, "dqn.recorded_updates", "only the head 'dqn'")
 
     def test_of_a_run_that_is_resumed(self, refuses: Refuses, run: Path):
         args = ["run", "catch", "--env", SQUARE, *SMALL_RUN, "--out", run, "--resume"]

@@ -167,9 +167,9 @@ def test_the_random_actor_repeats_itself_for_equal_seeds_and_leaves_the_space_al
     ("arguments", "message"),
     [
         ({"episodes": 0}, "episodes: expected at least 1, found 0"),
-        ({"episodes": 1, "n_envs": 0}, "n_envs: expected at least 1, found 0"),
-        ({"episodes": 1, "seed": -1}, "seed: expected 0 to 99,999,999, found -1"),
-        ({"episodes": 1, "seed": EVALUATION_SEEDS}, "found 100,000,000"),
+        ({"episodes": 1, "n_envs": 0}, "n_envs: expected 1 to 32, found 0"),
+        ({"episodes": 1, "seed": -1}, "seed: expected 0 to 29,999,999, found -1"),
+        ({"episodes": 1, "seed": EVALUATION_SEEDS}, "found 30,000,000"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, int], message: str) -> None:

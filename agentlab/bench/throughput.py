@@ -14,11 +14,10 @@ import gymnasium as gym
 import torch
 from stable_baselines3.common.vec_env import VecEnv
 
-import agentlab_envs
 from agentlab import device as devices
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures
-from agentlab.head.training import build
+from agentlab.head.training import build, open_frames
 from agentlab.progress import Progress
 from agentlab.recipe import HeadConfig
 from agentlab.recording.provenance import installed_version
@@ -41,10 +40,10 @@ def measure(
     steps = max(1, steps // config.n_envs) * config.n_envs
     with (
         devices.computing(0),
-        closing(agentlab_envs.make_vec(env_id, config.n_envs, seed, **env_kwargs)) as env,
+        closing(open_frames(env_id, env_kwargs, config, seed)) as env,
     ):
         features = FrozenFeatures(env, extractor, config.stack, config.sees)
-        things: dict[str, Callable[[], None]] = {
+        things: dict[str, Callable[[], int]] = {
             "game": lambda: play(env, steps, seed),
             "game and extractor": lambda: play(features, steps, seed),
             "training RewardDifferencePPO": lambda: learn(features, replace(config, algorithm="ppo"), steps, seed),
@@ -58,8 +57,7 @@ def measure(
             for _ in range(repeats):
                 for name, thing in things.items():
                     started_s = time.perf_counter()
-                    thing()
-                    rates[name].append(steps / (time.perf_counter() - started_s))
+                    rates[name].append(thing() / (time.perf_counter() - started_s))
                     task.advance(steps)
         threads = torch.get_num_threads()
     medians = {name: median(found) for name, found in rates.items()}
@@ -74,18 +72,20 @@ def measure(
     }
 
 
-def play(env: VecEnv, steps: int, seed: int) -> None:
-    """So many agent steps of random actions."""
+def play(env: VecEnv, steps: int, seed: int) -> int:
+    """So many agent steps of random actions; gives how many it took."""
     env.reset()
     actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
     actions.seed(seed)
     for _ in range(steps // env.num_envs):
         env.step(actions.sample())
+    return steps // env.num_envs * env.num_envs
 
 
-def learn(env: VecEnv, config: HeadConfig, steps: int, seed: int) -> None:
-    """So many agent steps of training, updates included."""
-    build(env, config, seed=seed, device="cpu").learn(steps)
+def learn(env: VecEnv, config: HeadConfig, steps: int, seed: int) -> int:
+    """So many agent steps of training, updated from the first; gives how many it took, in whole rollouts for PPO."""
+    config = replace(config, dqn=replace(config.dqn, learning_starts=1))
+    return build(env, config, seed=seed, device="cpu").learn(steps).num_timesteps
 
 
 def table(found: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import tyro
 
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
-from agentlab.recipe import Count, Seed
+from agentlab.recipe import Count, EvaluationSeed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Options(Common):
     """Folder of the run."""
     episodes: Count = 30
     """Episodes to play."""
-    seed: Seed = 0
+    seed: EvaluationSeed = 0
     """Which evaluation episodes; none of them is ever trained on."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`."""

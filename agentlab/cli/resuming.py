@@ -31,4 +31,8 @@ def checkpoint_beside(out: Path, *, resume: bool, force: bool) -> Iterator[Path]
         raise InterruptedWorkError(
             "interrupted; the same command with --resume goes on from what was reached"
         ) from interrupt
+    except BaseException:
+        if not resume:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        raise
     shutil.rmtree(checkpoint, ignore_errors=True)

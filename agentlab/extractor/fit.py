@@ -174,11 +174,10 @@ def _keep(learner: Learner, checkpoint: Path | None) -> None:
         weights.save(checkpoint / CHECKPOINT, learner.state())
 
 
-def _restore(learner: Learner, checkpoint: Path | None) -> int:
-    """Brings back the learner kept in the checkpoint, if there is one; gives the steps it has done."""
+def _restore(learner: Learner, checkpoint: Path | None) -> None:
+    """Brings back the learner kept in the checkpoint, if there is one."""
     if checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         learner.restore(weights.load(checkpoint / CHECKPOINT), checkpoint / CHECKPOINT)
-    return learner.steps_done
 
 
 def _freeze(

@@ -5,7 +5,7 @@ from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures, FrozenFeaturesWrapper
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.ppo import RewardDifferencePPO
-from agentlab.head.reward import RewardFunction, State, Target, environment_reward, sign_of_reward
+from agentlab.head.reward import RewardFunction, State, Target, environment_reward, find_reward_function, sign_of_reward
 from agentlab.head.training import require_learning_from_recordings, train
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "State",
     "Target",
     "environment_reward",
+    "find_reward_function",
     "require_learning_from_recordings",
     "sign_of_reward",
     "train",

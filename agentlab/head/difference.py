@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
@@ -33,7 +32,7 @@ class LearnsDifference(BaseAlgorithm):
         return ready
 
     def _paying_difference(self, env: VecEnv) -> RewardDifference:
-        if isinstance(self, OffPolicyAlgorithm) and self._vec_normalize_env is not None:
+        if self.get_vec_normalize_env() is not None:
             raise InputError("VecNormalize: its rewards would hide the difference; features need no normalising")
         if self._difference_env is None or self._difference_env.venv is not env:
             self._difference_env = RewardDifference(env, self._last_obs, self.gamma, self.reward_function, self.target)

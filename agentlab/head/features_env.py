@@ -122,4 +122,7 @@ def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: in
 
 def state_space(extractor: FrozenExtractor, stack: int, sees: Sees) -> StackedFeatures:
     """The space of states of the percepts of `stack` frames."""
-    return StackedFeatures(stack, extractor.n_percepts(sees), extractor.overlooked)
+    n_percepts, overlooked = extractor.n_percepts(sees), extractor.overlooked
+    if len(overlooked) == n_percepts:
+        raise InputError(f"{extractor.folder}: expected a label that is no score, which heads overlook, found none")
+    return StackedFeatures(stack, n_percepts, overlooked)

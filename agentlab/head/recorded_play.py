@@ -102,12 +102,16 @@ def learn_from(
     Raises `InputError` for recordings of other frames or actions.
     """
     for recording in recordings:
+        recording.require_episodes(1)
+        env.extractor.require_frames(recording.frame_shape, str(recording.path))
         if recording.action_space != env.action_space:
             raise InputError(
                 f"{recording.path}: expected the actions {env.action_space}, found {recording.action_space}"
             )
     episodes = [episode for recording in recordings for episode in recording]
     play = RecordedPlay(episodes, env.num_envs)
+    if not play.n_steps:
+        raise InputError(f"recordings: expected at least {env.num_envs} steps, one for each environment, found fewer")
     seen = FrozenFeatures(play, env.extractor, env.stack, env.sees)
     states = seen.reset()
     paid = RewardDifference(seen, states, model.gamma, model.reward_function, model.target)

@@ -73,8 +73,8 @@ def train(
     """
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
-    if recordings:
-        require_learning_from_recordings(config)
+    if recordings or config.dqn.recorded_updates:
+        require_learning_from_recordings(config, recordings)
     with devices.computing(threads), closing(open_frames(env_id, env_kwargs, config, seed)) as frames:
         env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
@@ -84,7 +84,8 @@ def train(
             f"train: {config.algorithm} on {extractor.n_percepts(config.sees)} numbers a frame from "
             f"{extractor.folder}, fitted on {extractor.meta['env']}"
         )
-        checkpoints.restore(model, checkpoint, {name: meta[name] for name in IDENTITY} | dict(flatten(config)))
+        identity = {name: meta[name] for name in IDENTITY} | dict(flatten(config))
+        checkpoints.restore(model, checkpoint, identity | {"recordings": [r.fingerprint() for r in recordings]})
         if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
         reached = learn(model, config.total_steps, checkpoint, progress, metrics)
@@ -93,10 +94,14 @@ def train(
         write_json(folder / META, meta | {"metrics": reached, "sha256": sha256(folder / WEIGHTS)})
 
 
-def require_learning_from_recordings(config: HeadConfig) -> None:
-    """Raises `InputError` unless the head can learn from recorded play."""
+def require_learning_from_recordings(config: HeadConfig, recordings: Sequence[Recording] | None = None) -> None:
+    """Raises `InputError` unless the head can learn from recorded play, and from `recordings` if those are known."""
     if config.algorithm != "dqn" or config.true_labels:
-        raise InputError("head.dqn.recorded_updates: only the head 'dqn' learns from them, and with predicted labels")
+        raise InputError("dqn.recorded_updates: only the head 'dqn' learns from them, and with predicted labels")
+    if recordings is not None and not recordings:
+        raise InputError("dqn.recorded_updates: expected recordings to learn from, found none; name them")
+    if recordings and not config.dqn.recorded_updates:
+        raise InputError("recordings: expected dqn.recorded_updates above 0 to learn from them, found 0")
 
 
 def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:

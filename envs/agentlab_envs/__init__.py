@@ -10,10 +10,19 @@ from agentlab_envs.registration import register_envs
 if TYPE_CHECKING:
     from agentlab_envs.atari_labels import AtariLabels
     from agentlab_envs.catch import CatchEnv, CatchVectorEnv
-    from agentlab_envs.factory import make, make_vec
+    from agentlab_envs.factory import make, make_vec, needs_processes
     from agentlab_envs.starfall import StarfallEnv, StarfallVectorEnv
 
-__all__ = ["AtariLabels", "CatchEnv", "CatchVectorEnv", "StarfallEnv", "StarfallVectorEnv", "make", "make_vec"]
+__all__ = [
+    "AtariLabels",
+    "CatchEnv",
+    "CatchVectorEnv",
+    "StarfallEnv",
+    "StarfallVectorEnv",
+    "make",
+    "make_vec",
+    "needs_processes",
+]
 
 _MODULES = {
     "AtariLabels": "atari_labels",
@@ -23,6 +32,7 @@ _MODULES = {
     "StarfallVectorEnv": "starfall",
     "make": "factory",
     "make_vec": "factory",
+    "needs_processes": "factory",
 }
 
 register_envs()

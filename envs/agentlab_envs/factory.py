@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -71,6 +71,16 @@ def make_vec(
     if seed is not None:
         venv.seed(seed)
     return venv
+
+
+def needs_processes(env_id: str, kwargs: Mapping[str, Any]) -> bool:
+    """Whether `make_vec` would run a process for each copy. Raises what `make` raises for an unknown id."""
+    spec = _spec(env_id)
+    if _is_atari(spec):
+        from agentlab_envs.atari import VECTOR_NAMES
+
+        return not kwargs.keys() <= VECTOR_NAMES.keys()
+    return spec.vector_entry_point is None
 
 
 def _spec(env_id: str) -> EnvSpec:

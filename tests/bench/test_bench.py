@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from typing import Any, Literal
+
 import pytest
+from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from agentlab.bench import memory, throughput
 from agentlab.extractor import FrozenExtractor
+from agentlab.head import FrozenFeatures
+from agentlab.head.training import open_frames
 from agentlab.progress import NoProgress
-from agentlab.recipe import DQNConfig, HeadConfig
+from agentlab.recipe import DQNConfig, HeadConfig, PPOConfig
 
 SQUARE = "games:Test/Square-v0"
 
@@ -28,6 +34,26 @@ def test_throughput_measures_game_extractor_and_both_heads(square_extractor: Fro
     assert list(found["steps_per_s"]) == [
         "game", "game and extractor", "training RewardDifferencePPO", "training RewardDifferenceDQN",
     ]  # fmt: skip
-    assert all(rate > 0 for rate in found["steps_per_s"].values())
-    assert found["share_of_game"]["game"] == 1
-    assert "steps/s" in throughput.table(found)
+    assert found["repeats"].keys() == found["steps_per_s"].keys() == found["share_of_game"].keys()
+    assert "training RewardDifferencePPO" in throughput.table(found)
+
+
+@pytest.mark.parametrize("algorithm", ["dqn", "ppo"])
+def test_the_steps_of_a_training_are_those_its_environments_made(
+    square_extractor: FrozenExtractor, algorithm: Literal["dqn", "ppo"]
+):
+    made = 0
+
+    class Counting(VecEnvWrapper):
+        def reset(self) -> Any:
+            return self.venv.reset()
+
+        def step_wait(self) -> Any:
+            nonlocal made
+            made += self.num_envs
+            return self.venv.step_wait()
+
+    config = HeadConfig(n_envs=3, stack=2, algorithm=algorithm, ppo=PPOConfig(rollout=8))
+    with closing(open_frames(SQUARE, {}, config, 0)) as frames:
+        steps = throughput.learn(FrozenFeatures(Counting(frames), square_extractor, 2), config, 30, seed=0)
+    assert steps == made >= 30
