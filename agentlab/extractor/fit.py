@@ -18,7 +18,7 @@ from agentlab.extractor.dataset import FrameDataset, Indices, split
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtractor
 from agentlab.extractor.learner import Learner, Seams
-from agentlab.extractor.network import dropout_probabilities
+from agentlab.extractor.network import dropout_probabilities, n_components
 from agentlab.extractor.predictors import scores
 from agentlab.fields import to_plain
 from agentlab.metrics import MetricsLog, NoMetrics
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "fit.safetensors"
 HOLDOUT = "holdout.json"
-N_COMPONENTS = 5
 FRAMES_LOOKED_AT = 1_000
 BYTES_LOOKED_AT = 2**25
 """How many frames, and bytes of them, are at most held at once to take statistics and the held-out loss from."""
@@ -153,7 +152,7 @@ def architecture(frame_shape: Sequence[int], config: ExtractorConfig, seed: int)
         "n_features": config.features,
         "channels": config.channels,
         "keypoints": config.keypoints,
-        "dropout": dropout_probabilities(config.dropout, N_COMPONENTS, generator),
+        "dropout": dropout_probabilities(config.dropout, n_components(frame_shape), generator),
     }
 
 

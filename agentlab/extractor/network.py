@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 COARSEST = 12
-"""The flattened view halves its map until the shorter side is at most this many cells."""
+"""The flattened view halves its map once, and then until the shorter side is at most this many cells."""
 
 
 class ExtractorNetwork(nn.Module):
     """A small convolutional network with two views of the frame: where things are, and what the whole looks like.
 
     Convolutions bring the frame to a quarter of its size. From there `Keypoints` reads off positions, which generalise
-    over the whole frame, and a flattened coarser map reads what is tied to a place, such as a score. Every layer is a
-    component of the layer, GELU and dropout (CN115495998A).
+    over the whole frame, and a flattened coarser map reads what is tied to a place, such as a score. Both views are
+    made of components of a layer, GELU and dropout (CN115495998A), and joined by one more and a linear layer.
 
     Takes uint8 frames `(n, height, width)` or `(n, height, width, channels)`; gives float32 `(n, n_features)`.
     """
@@ -25,29 +25,32 @@ class ExtractorNetwork(nn.Module):
     def __init__(
         self, frame_shape: Sequence[int], n_features: int, channels: int, keypoints: int, dropout: Sequence[float]
     ) -> None:
-        """`dropout`: the probabilities of the five components, see `dropout_probabilities`."""
+        """`dropout`: a probability for each of the `n_components`, see `dropout_probabilities`."""
         super().__init__()
+        if len(dropout) != n_components(frame_shape):
+            raise ValueError(f"dropout: expected {n_components(frame_shape)} probabilities, found {len(dropout)}")
         height, width, depth = (*frame_shape, 1)[:3]
+        probabilities = iter(dropout)
         self._bfloat16 = False
         self.register_buffer("pixel_mean", torch.zeros(1, depth, height, width))
         self.register_buffer("pixel_scale", torch.ones(1))
         self.pixel_mean: Tensor
         self.pixel_scale: Tensor
         self.trunk = nn.Sequential(
-            _component(nn.Conv2d(depth, channels, 7, stride=4, padding=3), dropout[0]),
-            _component(nn.Conv2d(channels, 2 * channels, 3, padding=1), dropout[1]),
+            _component(nn.Conv2d(depth, channels, 7, stride=4, padding=3), next(probabilities)),
+            _component(nn.Conv2d(channels, 2 * channels, 3, padding=1), next(probabilities)),
         )
         rows, columns = _halved(_halved((height, width)))
         self.keypoints = Keypoints(2 * channels, keypoints, rows, columns)
-        n_halvings = max(1, math.ceil(math.log2(min(rows, columns) / COARSEST)))
         self.coarse = nn.Sequential()
-        for _ in range(n_halvings):
-            self.coarse.append(_component(nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1), dropout[2]))
+        for _ in range(_n_halvings(rows, columns)):
+            halving = nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1)
+            self.coarse.append(_component(halving, next(probabilities)))
             rows, columns = _halved((rows, columns))
         self.coarse.append(FlattenedCells())
-        self.coarse.append(_component(nn.Linear(2 * channels * rows * columns, 128), dropout[3]))
+        self.coarse.append(_component(nn.Linear(2 * channels * rows * columns, 128), next(probabilities)))
         self.join = nn.Sequential(
-            _component(nn.Linear(128 + 3 * keypoints, 256), dropout[4]), nn.Linear(256, n_features)
+            _component(nn.Linear(128 + 3 * keypoints, 256), next(probabilities)), nn.Linear(256, n_features)
         )
 
     def fit_in_bfloat16(self, enabled: bool) -> None:
@@ -109,6 +112,11 @@ class FlattenedCells(nn.Module):
         return maps.permute(0, 2, 3, 1).flatten(1)
 
 
+def n_components(frame_shape: Sequence[int]) -> int:
+    """How many components with dropout the network for such frames has."""
+    return 4 + _n_halvings(*_halved(_halved((frame_shape[0], frame_shape[1]))))
+
+
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:
     """The dropout probability of each of `n` components: `highest * e**p`, `p = ln U` at most 0 (CN115495998A)."""
     p = torch.rand(n, generator=generator).log()
@@ -123,6 +131,10 @@ def _component(layer: nn.Module, dropout: float) -> nn.Sequential:
 
 def _channels_first(frames: Tensor) -> Tensor:
     return frames.unsqueeze(1) if frames.dim() == 3 else frames.permute(0, 3, 1, 2)
+
+
+def _n_halvings(rows: int, columns: int) -> int:
+    return max(1, math.ceil(math.log2(min(rows, columns) / COARSEST)))
 
 
 def _halved(size: tuple[int, int]) -> tuple[int, int]:
