@@ -79,7 +79,24 @@ class OtherLabels(Square):
         return {"labels": {"box_x": self._x}}
 
 
-for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels):
+class FromOne(Square):
+    """Counts its actions from 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = spaces.Discrete(2, start=1)
+
+
+class OnlyScore(Square):
+    """Tells nothing but a score."""
+
+    label_schema: dict[str, Any] = {"score": {"kind": "number", "low": 0, "high": 31, "unit": "points"}}  # noqa: RUF012
+
+    def _info(self) -> dict[str, Any]:
+        return {"labels": {"score": self._x}}
+
+
+for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore):
     if f"Test/{game.__name__}-v0" not in registry:
         register(f"Test/{game.__name__}-v0", entry_point=game)
 if "Test/Wide-v0" not in registry:

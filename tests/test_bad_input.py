@@ -181,6 +181,22 @@ class TestRecipeFields:
         refuses(["run", "catch", "--head.total-steps", "5.5", "--out", out], "--head.total-steps", "found '5.5'")
         refuses(["run", "catch", "--head.dqn.gamma", "1", "--out", out], "--head.dqn.gamma", "found 1.0")
 
+    def test_that_would_stop_a_later_stage(self, refuses: Refuses, out: Path):
+        for args, parts in (
+            (["--head.reward", "sgin"], ["reward 'sgin'", "Did you mean 'sign'"]),
+            (["--device", "gpu"], ["device 'gpu'"]),
+            (["--record.max-steps", "40000"], ["--record.max-steps", "at most 32767", "40000"]),
+            (["--evaluate.seed", "30000000"], ["--evaluate.seed", "found 30000000"]),
+        ):
+            refuses(["run", "catch", "--out", out, *args], *parts)
+
+    def test_of_a_training_with_recordings_or_updates_on_them_alone(
+        self, refuses: Refuses, run: Path, recording: Path, out: Path
+    ):
+        args = ["train", run / "extractor", "--env", SQUARE, "--out", out]
+        refuses([*args, "--dqn.recorded-updates", "5"], "dqn.recorded_updates", "found none")
+        refuses([*args, "--recordings", recording], "recordings", "found 0")
+
     def test_of_recorded_play_for_a_head_that_cannot_learn_from_it(self, refuses: Refuses, out: Path):
         args = ["run", "catch", "--head.algorithm", "ppo", "--head.dqn.recorded-updates", "10", "--out", out]
         refuses(args, "dqn.recorded_updates", "only the head 'dqn'")
@@ -379,6 +395,11 @@ class TestEnvironments:
 
     def test_without_images_for_training(self, refuses: Refuses, run: Path, out: Path):
         refuses(["train", run / "extractor", "--env", "CartPole-v1", "--out", out], "CartPole-v1", "images")
+
+    def test_with_actions_that_are_not_counted_from_0(self, refuses: Refuses, run: Path, out: Path):
+        env = "games:Test/FromOne-v0"
+        refuses(["run", "catch", "--env", env, "--out", out], env, "counted from 0", "start=1")
+        refuses(["train", run / "extractor", "--env", env, "--algorithm", "ppo", "--out", out], env, "counted from 0")
 
     def test_with_continuous_actions_for_dqn(self, refuses: Refuses, run: Path, out: Path):
         parts = ["dqn", "Discrete", "found Box", "ppo"]

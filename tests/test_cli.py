@@ -14,6 +14,7 @@ import pytest
 from command import Command
 
 from agentlab.cli import COMMANDS, main
+from agentlab.cli.resuming import checkpoint_beside
 from agentlab.recording import Recording
 
 BINARY = [sys.executable, "-m", "agentlab"]
@@ -144,3 +145,20 @@ def wait_for(path: Path, timeout_s: float = 60.0) -> None:
     while not path.exists():
         assert time.monotonic() < deadline_s, f"{path} did not appear"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_stage_that_fails_does_not_stand_in_the_way_of_the_next(resume: bool, tmp_path: Path):
+    """What an interruption left is kept, though."""
+    checkpoint = tmp_path / ".head.checkpoint"
+    if resume:
+        checkpoint.mkdir()
+
+    def fails() -> None:
+        with checkpoint_beside(tmp_path / "head", resume=resume, force=False) as folder:
+            folder.mkdir(exist_ok=True)
+            raise ValueError("no good")
+
+    with pytest.raises(ValueError, match="no good"):
+        fails()
+    assert checkpoint.exists() is resume

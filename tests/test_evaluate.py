@@ -12,7 +12,17 @@ from episode_lengths import SHORT_OR_LONG, ShortOrLong
 from gymnasium import spaces
 
 from agentlab.errors import InputError
-from agentlab.evaluate import EVALUATION_SEEDS, MAX_COPIES, RandomActor, evaluate, first_seed
+from agentlab.evaluate import (
+    EVALUATION_SEEDS,
+    MAX_COPIES,
+    MAX_PROCESSES,
+    RANDOM_SHARE,
+    NowAndThenRandom,
+    RandomActor,
+    _most_copies,
+    evaluate,
+    first_seed,
+)
 from agentlab.progress import NoTask
 
 
@@ -135,6 +145,22 @@ def test_pong_is_compared_with_a_human_and_scores_are_unclipped() -> None:
     assert scores.human_normalised == pytest.approx((scores.mean + 20.7) / (14.6 + 20.7))
     assert -21 <= scores.random_mean < -15
     assert len(scores.random.returns) == 2
+
+
+def test_one_action_in_two_hundred_is_random_and_the_others_are_the_actor_s() -> None:
+    space = spaces.Discrete(6)
+    actor = NowAndThenRandom(Still(), RandomActor(space, 1), seed=1)
+    frames, starts = np.zeros((20, 4, 4), np.uint8), np.zeros(20, bool)
+    actor.reset(20)
+    actions = np.stack([actor.act(frames, starts) for _ in range(1000)])
+    assert (actions != 0).mean() == pytest.approx(RANDOM_SHARE * 5 / 6, rel=0.5)
+
+
+def test_a_game_without_a_vector_environment_is_played_by_few_processes() -> None:
+    pytest.importorskip("ale_py")
+    assert _most_copies("ALE/Pong-v5", {}) == MAX_COPIES
+    assert _most_copies("ALE/Pong-v5", {"difficulty": 1}) == MAX_PROCESSES
+    assert _most_copies("agentlab/Catch-v0", {}) == MAX_COPIES
 
 
 def test_another_mode_of_an_atari_game_is_not_compared_with_a_human() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import DummyVecEnv
+from tiny import recorded
 
 import agentlab_envs
 from agentlab.errors import InputError
@@ -66,6 +69,15 @@ def test_memory_holds_the_recorded_differences_and_updates_are_made(
     model.learn(40)
     assert model.replay_buffer.size() == 40
     env.close()
+
+
+def test_recordings_of_other_frames_or_of_too_few_steps_are_refused(square_extractor: FrozenExtractor, tmp_path: Path):
+    for n_envs, env_kwargs, said in ((1, {"width": 40}, r"expected frames of shape"), (41, {}, "at least 41 steps")):
+        played = recorded(SQUARE, tmp_path / str(n_envs), **env_kwargs)
+        env = FrozenFeatures(DummyVecEnv([lambda: gym.make(SQUARE)] * n_envs), square_extractor, stack=2)
+        model = RewardDifferenceDQN("MlpPolicy", env, seed=0)
+        with pytest.raises(InputError, match=said):
+            learn_from([played], model, env, 1, NoProgress())
 
 
 def test_recordings_of_other_actions_are_refused(recording: Recording, square_extractor: FrozenExtractor):

@@ -19,7 +19,7 @@ import pytest
 import torch
 from episode_lengths import SHORT_OR_LONG
 from safetensors.torch import load_file
-from tiny import CATCH, SQUARE
+from tiny import CATCH, SQUARE, fitted, recorded
 
 import agentlab
 from agentlab.artefact import sha256
@@ -334,6 +334,12 @@ class TestRefusals:
 
     def test_of_true_labels_that_are_not_there(self, run: Path):
         self.refused(f"environment '{SHORT_OR_LONG}'.*labels", run, replace(DQN, true_labels=True), SHORT_OR_LONG)
+
+    def test_of_an_extractor_of_nothing_but_scores(self, run: Path, tmp_path: Path):
+        game = "games:Test/OnlyScore-v0"
+        extractor = fitted(recorded(game, tmp_path / "played"), tmp_path / "scores")
+        with pytest.raises(InputError, match="expected a label that is no score"):
+            train(extractor, game, {}, DQN, run / "head")
 
     def test_of_unknown_rewards(self, run: Path):
         self.refused("reward 'sgin': .* Did you mean 'sign'", run, replace(DQN, reward="sgin"))
