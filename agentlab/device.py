@@ -22,7 +22,8 @@ def pick(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {name!r}: not on this machine.{nearest(name, ['auto', 'cpu', 'cuda'])}") from error
+        there = ["auto", "cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+        raise InputError(f"device {name!r}: not on this machine.{nearest(name, there)}") from error
     return device
 
 

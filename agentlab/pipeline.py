@@ -19,9 +19,10 @@ from agentlab.evaluate import evaluate
 from agentlab.extractor import FrozenExtractor, check_recordings, fit
 from agentlab.fields import to_plain
 from agentlab.head import Agent, find_reward_function, require_learning_from_recordings, train
+from agentlab.labels import LabelSchema
 from agentlab.play import player, record_episodes
 from agentlab.progress import NoProgress, Progress
-from agentlab.recipe import Recipe, recording_path
+from agentlab.recipe import Recipe, recording_path, require_sample
 from agentlab.recording import Recording
 from agentlab.report import record_playback, write_run_report
 from agentlab.runfolder import RunFolder
@@ -38,6 +39,8 @@ def run(
     progress = progress or NoProgress()
     folder = RunFolder(out)
     folder.check(recipe, resume=resume, force=force)
+    if resume and not out.exists():
+        progress.say(f"{out}: nothing to resume there, so it begins anew")
     check(recipe)
     folder.begin(recipe, force=force)
     try:
@@ -46,6 +49,9 @@ def run(
         _train(recipe, recordings, extractor, folder, progress)
         scores = _evaluate(recipe, folder, progress)
         _report(recipe, folder, progress)
+    except InputError:
+        folder.abandon()
+        raise
     except KeyboardInterrupt as interrupt:
         raise InterruptedWorkError(
             f"interrupted; {folder.kept()}; the same command with --resume goes on"
@@ -67,7 +73,7 @@ def check(recipe: Recipe) -> None:
         if recipe.head.true_labels:
             environment.require_labels(env, recipe.env)
         if recipe.recordings:
-            _check_recordings(recipe, frame_shape)
+            _check_recordings(recipe, frame_shape, environment.offered_labels(env, recipe.env))
         else:
             environment.require_labels(env, recipe.env)
             if recipe.record.episodes < 2:
@@ -77,13 +83,21 @@ def check(recipe: Recipe) -> None:
         env.close()
 
 
-def _check_recordings(recipe: Recipe, frame_shape: tuple[int, ...]) -> None:
+def _check_recordings(recipe: Recipe, frame_shape: tuple[int, ...], labels: LabelSchema | None) -> None:
+    for name in recipe.recordings:
+        require_sample(name)
     recordings = [Recording(recording_path(name)) for name in recipe.recordings]
     check_recordings(recordings)
     found = tuple(recordings[0].frame_shape)
     if found != frame_shape:
         raise InputError(
             f"{recordings[0].path}: expected frames of shape {frame_shape} as {recipe.env} has, found {found}"
+        )
+    schema = recordings[0].require_labels()
+    if labels not in (None, schema):
+        raise InputError(
+            f"{recordings[0].path}: expected the labels of {recipe.env}: {', '.join(labels or ())}; "
+            f"found those of {recordings[0].env_id}: {', '.join(schema)}"
         )
 
 

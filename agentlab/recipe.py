@@ -206,6 +206,13 @@ def recording_path(name: str) -> Path:
     return SAMPLES / name.removeprefix(SAMPLES_PREFIX) if name.startswith(SAMPLES_PREFIX) else Path(name)
 
 
+def require_sample(name: str) -> None:
+    """Raises `InputError` with the nearest match for the name of a sample that is not there."""
+    if name.startswith(SAMPLES_PREFIX) and not recording_path(name).exists():
+        there = [f"{SAMPLES_PREFIX}{folder.parent.name}" for folder in sorted(SAMPLES.glob("*/data"))]
+        raise InputError(f"recordings: no sample {name!r}.{nearest(name, there)}")
+
+
 def resolve(recipe: Recipe, base: Recipe) -> Recipe:
     """`recipe`, made from `base` by overriding fields, without recordings that are not of its environment.
 

@@ -70,9 +70,16 @@ class RunFolder:
 
     def kept(self) -> str:
         """What an interrupted run holds, in words."""
+        return f"{self.path} keeps {', '.join(self._parts()) or 'its recipe'}"
+
+    def abandon(self) -> None:
+        """Removes a run that holds nothing yet but its recipe."""
+        if not self._parts():
+            shutil.rmtree(self.path)
+
+    def _parts(self) -> list[str]:
         parts = [self.recording, self.extractor, self.head, self.scores, *self.checkpoint("").glob("*")]
-        found = [str(part.relative_to(self.path)) for part in parts if part.exists()]
-        return f"{self.path} keeps {', '.join(found) or 'its recipe'}"
+        return [str(part.relative_to(self.path)) for part in parts if part.exists()]
 
     def check(self, recipe: Recipe, *, resume: bool, force: bool) -> None:
         """Raises `InputError` unless a run of `recipe` may be begun here, or gone on with."""

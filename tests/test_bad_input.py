@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -223,6 +224,7 @@ class TestRecordings:
 
     def test_labels_outside_the_schema(self, refuses: Refuses, out: Path):
         refuses(["record", "games:Test/OutOfRange-v0", "--out", out], "label 'square_x'", "0 to 31", "found 99")
+        refuses(["run", "catch", "--env", "games:Test/OutOfRange-v0", "--out", out], "label 'square_x'", "found 99")
         refuses(["record", "games:Test/UnknownLabel-v0", "--out", out], "label 'sqare_x'", "Did you mean 'square_x'?")
 
     @pytest.mark.parametrize(
@@ -266,6 +268,14 @@ class TestRecordings:
             other = tmp_path / game
             assert agentlab("record", f"games:Test/{game}-v0", "--out", other, "--episodes", 2).code == 0
             refuses(["fit", recording, other, "--out", out], str(other), *parts)
+
+    def test_that_is_no_sample(self, refuses: Refuses, out: Path):
+        args = ["run", "catch", "--out", out, "--recordings"]
+        refuses([*args, "samples:pog"], "no sample 'samples:pog'", "Did you mean 'samples:pong'?")
+
+    def test_of_a_game_with_other_labels_than_the_run(self, refuses: Refuses, out: Path):
+        args = ["run", "catch", "--out", out, "--recordings", "samples:pong"]
+        refuses(args, "recordings/pong", "labels of agentlab/Catch-v0: ball_x", "found those of ALE/Pong-v5")
 
     def test_of_another_game_than_the_run(self, refuses: Refuses, recording: Path, out: Path):
         args = ["run", "catch", "--env", "games:Test/Wide-v0", "--recordings", recording, "--out", out]
@@ -338,6 +348,22 @@ class TestWeightsAndFiles:
     ):
         damage(recording / "data" / name)
         refuses(["fit", recording, "--out", out, *SMALL_FIT], str(recording / "data" / name))
+
+    @pytest.mark.parametrize(
+        ("name", "value", "parts"),
+        [
+            ("sees", "x", ["field 'sees'", "labels, all", "found 'x'"]),
+            ("env", 5, ["field 'env'", "expected a str", "found 5"]),
+            ("algorithm", "dqm", ["field 'algorithm'", "Did you mean 'dqn'?"]),
+            ("hidden", None, ["field 'hidden'", "expected a list"]),
+        ],
+    )
+    def test_a_field_of_a_head_of_another_type(
+        self, name: str, value: Any, parts: list[str], refuses: Refuses, run: Path
+    ):
+        file = run / "head" / "meta.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+        refuses(["evaluate", run, "--episodes", "1"], "head/meta.json", *parts)
 
     @pytest.mark.parametrize("name", ["extractor", "head"])
     def test_a_file_of_a_newer_version(self, name: str, refuses: Refuses, run: Path):

@@ -98,7 +98,10 @@ def test_exponents_without_a_point_are_numbers(tmp_path: Path):
             "field 'extractor.holdout': expected a number above 0 and below 1, found 1",
         ),
         ("env: a\nrecordings: rec", "field 'recordings': expected a list, each item text, found 'rec'"),
-        ("env: a\nrecord: {max_steps: x}", "expected a whole number of at least 1 or nothing, found 'x'"),
+        (
+            "env: a\nrecord: {max_steps: x}",
+            "expected a whole number of at least 1 and at most 32767 or nothing, found 'x'",
+        ),
         ("env: a\nenv_kwargs: {a: [1]}", "field 'env_kwargs': expected a mapping of names to values, found {'a': [1]}"),
         ("env: a\nseed: -1", "field 'seed': expected a whole number of at least 0 and at most 999999999, found -1"),
         ("env: [", "expected YAML, found a garbled file"),

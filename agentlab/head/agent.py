@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from torch.distributions import Categorical
 
 from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged
-from agentlab.errors import InputError
+from agentlab.errors import InputError, nearest
 from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.dqn import DifferencePolicy
 from agentlab.head.features_env import FeatureStack, state_space
@@ -26,6 +26,17 @@ from agentlab.spaces import from_plain
 KIND = "head"
 FORMAT_VERSION = 1
 WEIGHTS = "weights.safetensors"
+POLICIES: dict[str, type[BasePolicy]] = {"dqn": DifferencePolicy, "ppo": ActorCriticPolicy}
+FIELDS = {
+    "env": str,
+    "env_kwargs": dict,
+    "algorithm": str,
+    "stack": int,
+    "sees": str,
+    "hidden": list,
+    "action_names": list,
+}
+"""What a head's `meta.json` must say of how it plays, and as what."""
 
 
 class Agent:
@@ -55,6 +66,7 @@ class Agent:
         extractor = FrozenExtractor.load(run / "extractor", device)
         folder = run / "head"
         meta = read_meta(folder, KIND, FORMAT_VERSION)
+        _require_fields(meta, folder / META)
         if meta.get("extractor") != extractor.fingerprint:
             raise InputError(
                 f"{folder / META}: trained on the extractor {str(meta.get('extractor'))[:12]}, found "
@@ -97,6 +109,18 @@ class Agent:
         return FramesToAction(self.extractor, self._policy, self.meta["sees"])
 
 
+def _require_fields(meta: dict[str, Any], file: Path) -> None:
+    for name, kind in FIELDS.items():
+        if not isinstance(meta.get(name), kind):
+            raise InputError(f"{file}: field {name!r}: expected a {kind.__name__}, found {meta.get(name)!r}")
+    for name, choices in (("sees", get_args(Sees)), ("algorithm", tuple(POLICIES))):
+        if meta[name] not in choices:
+            raise InputError(
+                f"{file}: field {name!r}: expected one of {', '.join(choices)}, found {meta[name]!r}."
+                f"{nearest(meta[name], choices)}"
+            )
+
+
 class FramesToAction(nn.Module):
     """The extractor on every frame of a stack, then the head."""
 
@@ -112,8 +136,7 @@ class FramesToAction(nn.Module):
 
 def build_policy(meta: dict[str, Any], extractor: FrozenExtractor) -> BasePolicy:
     """The policy network on the extractor's percepts that a head's `meta.json` describes, with fresh weights."""
-    kinds: dict[str, type[BasePolicy]] = {"dqn": DifferencePolicy, "ppo": ActorCriticPolicy}
-    return kinds[meta["algorithm"]](
+    return POLICIES[meta["algorithm"]](
         state_space(extractor, meta["stack"], meta["sees"]),
         from_plain(meta["action_space"]),
         lambda _: 0.0,
