@@ -52,7 +52,7 @@ class ExtractorConfig:
     """Learned patterns whose positions the network reads off."""
     dropout: Annotated[float, Range(0, 1, below_high=True)] = 0.02
     """Highest dropout probability; each component draws its own below it."""
-    epochs: Count = 12
+    epochs: Count = 8
     """Passes over the labelled frames."""
     batch_size: Count = 128
     """Frames in an update."""
