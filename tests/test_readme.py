@@ -74,7 +74,8 @@ def test_the_label_schema_shown_is_one():
     code = next(block for block in python_blocks() if block.startswith("label_schema"))
     names: dict[str, object] = {}
     exec(code, names)
-    assert list(LabelSchema.from_dict(names["label_schema"], "README")) == ["ball_x", "screen", "ball_visible"]  # type: ignore[arg-type]
+    schema = LabelSchema.from_dict(names["label_schema"], "README")  # type: ignore[arg-type]
+    assert list(schema) == ["ball_x", "screen", "ball_visible", "score"]
 
 
 def test_the_files_it_names_exist():
