@@ -115,9 +115,12 @@ def require_unchanged(path: Path, digest: object) -> None:
         raise InputError(f"{path}: garbled: expected the SHA-256 {str(digest)[:12]}, found {found[:12]}; make it again")
 
 
+IDENTITY = "identity.json"
+
+
 def claim(checkpoint: Path, identity: Mapping[str, Any]) -> None:
     """Writes down in the folder `checkpoint` what it is of; `InputError` when it is one of something else."""
-    file = checkpoint / "identity.json"
+    file = checkpoint / IDENTITY
     wanted = json.loads(json.dumps(identity))
     if not file.exists():
         checkpoint.mkdir(parents=True, exist_ok=True)

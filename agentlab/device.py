@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import torch
 
 from agentlab.errors import InputError, nearest
 
-Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
+if TYPE_CHECKING:
+    from agentlab.recipe import Precision
 
 
 def pick(name: str) -> torch.device:

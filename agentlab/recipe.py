@@ -21,6 +21,7 @@ SAMPLES_PREFIX = "samples:"
 Count: TypeAlias = Annotated[int, Range(1)]
 Several: TypeAlias = Annotated[int, Range(2)]
 Seed: TypeAlias = Annotated[int, Range(0, 999_999_999)]
+Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 EvaluationSeed: TypeAlias = Annotated[int, Range(0, 29_999_999)]
 Positive: TypeAlias = Annotated[float, Range(0, above_low=True)]
 Discount: TypeAlias = Annotated[float, Range(0, 1, below_high=True)]
@@ -62,7 +63,7 @@ class ExtractorConfig:
     """Decay of the weights."""
     holdout: Share = 0.2
     """Share of the episodes that is kept for scoring."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Precision of the fit; `auto` takes the fastest this machine has."""
 
 

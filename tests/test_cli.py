@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from command import Command
 
+from agentlab.artefact import claim
 from agentlab.cli import COMMANDS, main
 from agentlab.cli.resuming import checkpoint_beside
 from agentlab.recording import Recording
@@ -148,17 +149,18 @@ def wait_for(path: Path, timeout_s: float = 60.0) -> None:
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_stage_that_fails_does_not_stand_in_the_way_of_the_next(resume: bool, tmp_path: Path):
-    """What an interruption left is kept, though."""
+@pytest.mark.parametrize("reached", [False, True])
+def test_a_stage_that_fails_does_not_stand_in_the_way_of_the_next(reached: bool, resume: bool, tmp_path: Path):
+    """What it reached is kept, though."""
     checkpoint = tmp_path / ".head.checkpoint"
-    if resume:
-        checkpoint.mkdir()
 
     def fails() -> None:
         with checkpoint_beside(tmp_path / "head", resume=resume, force=False) as folder:
-            folder.mkdir(exist_ok=True)
+            claim(folder, {"seed": 0})
+            if reached:
+                (folder / "head.safetensors").write_bytes(b"weights")
             raise ValueError("no good")
 
     with pytest.raises(ValueError, match="no good"):
         fails()
-    assert checkpoint.exists() is resume
+    assert checkpoint.exists() is reached

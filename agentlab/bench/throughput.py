@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -37,7 +38,6 @@ def measure(
     repeats: int = 3,
 ) -> dict[str, Any]:
     """Agent steps a second of each, the median of `repeats` taken in turn, and their ratio to the game alone."""
-    steps = max(1, steps // config.n_envs) * config.n_envs
     with (
         devices.computing(0),
         closing(open_frames(env_id, env_kwargs, config, seed)) as env,
@@ -73,17 +73,18 @@ def measure(
 
 
 def play(env: VecEnv, steps: int, seed: int) -> int:
-    """So many agent steps of random actions; gives how many it took."""
+    """At least so many agent steps of random actions; gives how many it took."""
     env.reset()
     actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
     actions.seed(seed)
-    for _ in range(steps // env.num_envs):
+    rounds = math.ceil(steps / env.num_envs)
+    for _ in range(rounds):
         env.step(actions.sample())
-    return steps // env.num_envs * env.num_envs
+    return rounds * env.num_envs
 
 
 def learn(env: VecEnv, config: HeadConfig, steps: int, seed: int) -> int:
-    """So many agent steps of training, updated from the first; gives how many it took, in whole rollouts for PPO."""
+    """At least so many agent steps of training, updated from the first; gives how many: PPO takes whole rollouts."""
     config = replace(config, dqn=replace(config.dqn, learning_starts=1))
     return build(env, config, seed=seed, device="cpu").learn(steps).num_timesteps
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agentlab.artefact import IDENTITY
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.runfolder import require_writable
 
@@ -14,6 +15,8 @@ from agentlab.runfolder import require_writable
 @contextmanager
 def checkpoint_beside(out: Path, *, resume: bool, force: bool) -> Iterator[Path]:
     """The folder in which a stage keeps what it reached: removed when the stage is done, kept when it is interrupted.
+
+    A stage that fails before it reached anything leaves none behind.
 
     Raises `InputError` when one is there from an interruption and neither `resume` nor `force` is given.
     """
@@ -32,7 +35,7 @@ def checkpoint_beside(out: Path, *, resume: bool, force: bool) -> Iterator[Path]
             "interrupted; the same command with --resume goes on from what was reached"
         ) from interrupt
     except BaseException:
-        if not resume:
+        if not any(file.name != IDENTITY for file in checkpoint.glob("*")):
             shutil.rmtree(checkpoint, ignore_errors=True)
         raise
     shutil.rmtree(checkpoint, ignore_errors=True)

@@ -62,7 +62,8 @@ def fit(
         picked = devices.pick(device)
         trained_on, held_out = split(recordings, config.holdout, seed)
         seams = seams or Seams()
-        learner = begin(recordings[0], trained_on, config, seed, picked, seams)
+        looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
+        learner = begin(recordings[0], trained_on, looked_at, config, seed, picked, seams)
         if checkpoint is not None:
             sources = [recording.fingerprint() for recording in recordings]
             claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
@@ -73,24 +74,27 @@ def fit(
         run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
         learner.eye.eval()
         with torch.inference_mode():
-            looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on))).to(picked)
-            learner.eye.standardise_features(learner.eye.network(looked_at))
+            learner.eye.standardise_features(learner.eye.network(looked_at.to(picked)))
         return _freeze(learner.eye, recordings, held_out, config, out, seed=seed, device=device, force=force)
 
 
 def begin(
     recording: Recording,
     trained_on: FrameDataset,
+    looked_at: torch.Tensor,
     config: ExtractorConfig,
     seed: int,
     device: torch.device,
     seams: Seams,
 ) -> Learner:
-    """A fresh network for the frames of `recording`, with an optimiser and a schedule for the whole round."""
+    """A fresh network for the frames of `recording`, with an optimiser and a schedule for the whole round.
+
+    The scale of pixels is that of the frames `looked_at`.
+    """
     torch.manual_seed(seed)
     eye = Eye(architecture(recording.frame_shape, config, seed), recording.require_labels())
     eye.network.fit_in_bfloat16(devices.uses_bfloat16(config.precision, device))
-    eye.network.normalise(torch.from_numpy(trained_on.frames(_looked_at(trained_on))))
+    eye.network.normalise(looked_at)
     eye.predictors.begin_at(trained_on.labels)
     return Learner(eye, seams.optimizer, config, config.epochs * math.ceil(len(trained_on) / config.batch_size), device)
 

@@ -88,8 +88,8 @@ class FrozenExtractor(nn.Module):
 
     @property
     def overlooked(self) -> list[int]:
-        """The percepts that heads leave out: see `LabelPredictors.of_points`."""
-        found: list[int] = self.eye.predictors.of_points
+        """The percepts that heads leave out: see `LabelPredictors.overlooked`."""
+        found: list[int] = self.eye.predictors.overlooked
         return found
 
     def n_percepts(self, sees: Sees = "labels") -> int:

@@ -101,8 +101,8 @@ class LabelPredictors(nn.Module):
         return self.linear.out_features
 
     @property
-    def of_points(self) -> list[int]:
-        """The signals of numbers counted in points, and of their presence.
+    def overlooked(self) -> list[int]:
+        """The signals that heads leave out: those of numbers counted in points, and of their presence.
 
         A score says how the game went, not what to do: a head that sees it takes each score for another situation.
         """

@@ -76,11 +76,7 @@ def make_vec(
 def needs_processes(env_id: str, kwargs: Mapping[str, Any]) -> bool:
     """Whether `make_vec` would run a process for each copy. Raises what `make` raises for an unknown id."""
     spec = _spec(env_id)
-    if _is_atari(spec):
-        from agentlab_envs.atari import VECTOR_NAMES
-
-        return not kwargs.keys() <= VECTOR_NAMES.keys()
-    return spec.vector_entry_point is None
+    return not _atari_vec_takes(kwargs) if _is_atari(spec) else spec.vector_entry_point is None
 
 
 def _spec(env_id: str) -> EnvSpec:
@@ -102,13 +98,18 @@ def _is_atari(spec: EnvSpec) -> bool:
 
 def _atari_vec(spec: EnvSpec, n_envs: int, labels: bool, threads: int, kwargs: dict[str, Any]) -> VecEnv | None:
     """`ale_py`'s vector environment, or `None` where it can't do what is asked."""
-    from agentlab_envs.atari import VECTOR_NAMES, AtariFramesVectorEnv
+    from agentlab_envs.atari import AtariFramesVectorEnv
     from agentlab_envs.vec_env import AtariVecEnv
 
-    options = ATARI_DEFAULTS | kwargs
-    if labels or not options.keys() <= VECTOR_NAMES.keys():
+    if labels or not _atari_vec_takes(kwargs):
         return None
-    return AtariVecEnv(AtariFramesVectorEnv(spec, n_envs, threads, options))
+    return AtariVecEnv(AtariFramesVectorEnv(spec, n_envs, threads, ATARI_DEFAULTS | kwargs))
+
+
+def _atari_vec_takes(kwargs: Mapping[str, Any]) -> bool:
+    from agentlab_envs.atari import VECTOR_NAMES
+
+    return kwargs.keys() <= VECTOR_NAMES.keys()
 
 
 def _own_vec(spec: EnvSpec, n_envs: int, labels: bool, kwargs: dict[str, Any]) -> VecEnv | None:

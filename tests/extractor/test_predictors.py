@@ -140,14 +140,14 @@ def test_predictions_begin_at_the_frequencies_of_values():
     torch.testing.assert_close(outputs[PRESENCE].sigmoid(), torch.tensor([0.25, 0.75, 1 - rare]))
 
 
-def test_signals_of_points_are_those_of_scores_and_of_their_presence():
+def test_signals_overlooked_are_those_of_scores_and_of_their_presence():
     spec = {
         "screen": {"kind": "category", "classes": ["title", "play"]},
         "score": {"kind": "number", "low": 0, "high": 99, "unit": "points"},
         "x": {"kind": "number", "low": 0, "high": 83, "unit": "px"},
     }
     made = LabelPredictors(LabelSchema.from_dict(spec, "test"), 4)
-    assert made.of_points == [2, 5]
+    assert made.overlooked == [2, 5]
     outputs = torch.randn(3, made.n_outputs).abs()
     changed = outputs.clone()
     changed[:, 2] += 1
