@@ -13,7 +13,7 @@ from agentlab.environment import open_environment, require_images
 from agentlab.errors import InputError, nearest
 from agentlab.progress import Progress
 from agentlab.recipe import RecordConfig
-from agentlab.recording import RandomPolicy, record
+from agentlab.recording import RandomPolicy, WanderingPolicy, record
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from agentlab.head import Agent
     from agentlab.recording import Policy, Summary
 
-RANDOM = "random"
+UNTRAINED: dict[str, type[RandomPolicy | WanderingPolicy]] = {
+    policy.name: policy for policy in (RandomPolicy, WanderingPolicy)
+}
 
 
 class AgentPolicy:
@@ -43,14 +45,17 @@ class AgentPolicy:
 
 
 def player(policy: str, env: Env[Any, Any], *, device: str = "auto") -> Policy:
-    """The policy called `random`, or that of the trained run in the folder `policy`.
+    """The policy called `random` or `wandering`, or that of the trained run in the folder `policy`.
 
     Raises `InputError` for anything else, and for a run that was trained on other frames or actions.
     """
-    if policy == RANDOM:
-        return RandomPolicy(env.action_space)
+    if policy in UNTRAINED:
+        return UNTRAINED[policy](env.action_space)
     if not Path(policy).is_dir():
-        raise InputError(f"policy {policy!r}: expected 'random' or the folder of a run.{nearest(policy, [RANDOM])}")
+        raise InputError(
+            f"policy {policy!r}: expected {' or '.join(map(repr, UNTRAINED))}, or the folder of a run."
+            f"{nearest(policy, UNTRAINED)}"
+        )
     from agentlab.head import Agent
 
     agent = Agent.load(Path(policy), device)

@@ -35,8 +35,8 @@ class RecordConfig:
 
     episodes: Count = 20
     """Episodes to record."""
-    policy: str = "random"
-    """Who plays: `random`, or the folder of a trained run."""
+    policy: str = "wandering"
+    """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
     max_steps: Annotated[int, Range(1, 32_767)] | None = None
     """Agent steps after which an episode is cut."""
 
@@ -107,7 +107,7 @@ class PPOConfig:
     """How far a difference still to come is counted out before the baseline takes over."""
     learning_rate: Positive = 3e-4
     """Step size at the start; it falls to nothing at the end."""
-    rollout: Several = 128
+    rollout: Several = 32
     """Steps of each environment between two rounds of updates."""
     batch_size: Several = 512
     """States in an update."""
@@ -117,7 +117,7 @@ class PPOConfig:
     """How far the probability of an action may move in a round of updates."""
     entropy: Annotated[float, Range(0)] = 0.01
     """Weight of the policy's entropy, which keeps it exploring."""
-    hidden: tuple[Count, ...] = (128, 128)
+    hidden: tuple[Count, ...] = (64, 64)
     """Widths of the hidden layers."""
 
 
@@ -129,8 +129,8 @@ class HeadConfig:
     """`dqn` (discrete actions) or `ppo` (any)."""
     total_steps: Count = 100_000
     """Agent steps of training."""
-    n_envs: Count = 16
-    """Environments stepped side by side."""
+    n_envs: Count | None = None
+    """Environments stepped side by side; none takes what suits the algorithm, 16 for `dqn` and 64 for `ppo`."""
     stack: Count = 4
     """Last frames of which a state holds what the extractor makes of them."""
     sees: Literal["labels", "all"] = "labels"
@@ -143,6 +143,16 @@ class HeadConfig:
     """Reward value R* of the target state."""
     dqn: DQNConfig = DQNConfig()
     ppo: PPOConfig = PPOConfig()
+
+    @property
+    def learner(self) -> DQNConfig | PPOConfig:
+        """The configuration of the algorithm that is used."""
+        return self.ppo if self.algorithm == "ppo" else self.dqn
+
+    @property
+    def num_envs(self) -> int:
+        """Environments stepped side by side."""
+        return self.n_envs or {"dqn": 16, "ppo": 64}[self.algorithm]
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def measure(
     medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": env_id,
-        "n_envs": config.n_envs,
+        "n_envs": config.num_envs,
         "steps_per_s": medians,
         "share_of_game": {name: rate / medians["game"] for name, rate in medians.items()},
         "repeats": rates,

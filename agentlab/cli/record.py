@@ -30,8 +30,8 @@ class Options(Common):
     """Folder of the recording."""
     episodes: Count = 10
     """Episodes to record."""
-    policy: str = "random"
-    """Who plays: `random`, or the folder of a trained run."""
+    policy: str = RecordConfig().policy
+    """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
     max_steps: Count | None = None
     """Steps after which an episode is cut."""
     env_kwargs: Mapping[str, Scalar] = field(default_factory=dict)

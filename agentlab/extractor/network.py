@@ -38,13 +38,13 @@ class ExtractorNetwork(nn.Module):
         self.pixel_scale: Tensor
         self.trunk = nn.Sequential(
             _component(nn.Conv2d(depth, channels, 7, stride=4, padding=3), next(probabilities)),
-            _component(nn.Conv2d(channels, 2 * channels, 3, padding=1), next(probabilities)),
+            _component(nn.Conv2d(channels, channels, 3, padding=1), next(probabilities)),
         )
         rows, columns = _halved(_halved((height, width)))
-        self.keypoints = Keypoints(2 * channels, keypoints, rows, columns)
+        self.keypoints = Keypoints(channels, keypoints, rows, columns)
         self.coarse = nn.Sequential()
-        for _ in range(_n_halvings(rows, columns)):
-            halving = nn.Conv2d(2 * channels, 2 * channels, 3, stride=2, padding=1)
+        for i in range(_n_halvings(rows, columns)):
+            halving = nn.Conv2d(2 * channels if i else channels, 2 * channels, 3, stride=2, padding=1)
             self.coarse.append(_component(halving, next(probabilities)))
             rows, columns = _halved((rows, columns))
         self.coarse.append(FlattenedCells())
@@ -95,11 +95,10 @@ class Keypoints(nn.Module):
         self.cells: Tensor
 
     def forward(self, maps: Tensor) -> Tensor:
-        logits = self.patterns(maps).permute(0, 2, 3, 1).flatten(1, 2).float()
-        shares = logits.softmax(dim=1)
-        positions = self.cells.T @ shares
-        strengths = (shares * logits).sum(dim=1)
-        return torch.cat([positions.flatten(1), strengths], dim=1)
+        logits = self.patterns(maps).flatten(2).float()
+        positions = logits.softmax(dim=2) @ self.cells
+        strengths = logits.amax(dim=2)
+        return torch.cat([positions.transpose(1, 2).flatten(1), strengths], dim=1)
 
 
 class FlattenedCells(nn.Module):

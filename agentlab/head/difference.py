@@ -14,6 +14,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from agentlab.errors import InputError, nearest
 from agentlab.head.reward import Labels, RewardFunction, State, Target, Values, constant_target
 from agentlab.labels import LabelSchema
+from agentlab_envs import SideBySide
+from agentlab_envs.side_by_side import parts_of
 
 
 class LearnsDifference(BaseAlgorithm):
@@ -22,7 +24,8 @@ class LearnsDifference(BaseAlgorithm):
     target: Target
     reward_function: RewardFunction
     gamma: float
-    _difference_env: RewardDifference | None = None
+    _difference_env: SideBySide | None = None
+    _difference_of: VecEnv | None = None
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
         where_it_was = self._last_obs
@@ -31,15 +34,25 @@ class LearnsDifference(BaseAlgorithm):
             self._difference_env = None
         return ready
 
-    def _paying_difference(self, env: VecEnv) -> RewardDifference:
+    def _paying_difference(self, env: VecEnv) -> SideBySide:
         if self.get_vec_normalize_env() is not None:
             raise InputError("VecNormalize: its rewards would hide the difference; features need no normalising")
-        if self._difference_env is None or self._difference_env.venv is not env:
-            self._difference_env = RewardDifference(env, self._last_obs, self.gamma, self.reward_function, self.target)
+        if self._difference_env is None or self._difference_of is not env:
+            parts = parts_of(env)
+            begun_at: Any = np.split(self._last_obs, np.cumsum([part.num_envs for part in parts])[:-1])  # type: ignore[arg-type]
+            self._difference_of, self._difference_env = (
+                env,
+                SideBySide(
+                    [
+                        RewardDifference(part, observations, self.gamma, self.reward_function, self.target)
+                        for part, observations in zip(parts, begun_at, strict=True)
+                    ]
+                ),
+            )
         return self._difference_env
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_difference_env"]
+        return [*super()._excluded_save_params(), "_difference_env", "_difference_of"]
 
 
 class RewardDifference(VecEnvWrapper):

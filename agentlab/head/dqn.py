@@ -20,9 +20,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from agentlab.errors import InputError
 from agentlab.head.difference import LearnsDifference
+from agentlab.head.meanwhile import Meanwhile
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
+from agentlab.timing import spent
 
 AT_ONCE = 8
 """Updates whose batches are drawn, and whose wanted differences are worked out, at once: it is faster."""
@@ -92,6 +94,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     q_net: DifferenceNetwork
     q_net_target: DifferenceNetwork
     replay_buffer: FeatureReplayBuffer
+    _is_learning = False
+    _updates_due = 0
 
     def __init__(
         self,
@@ -154,16 +158,41 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
         """The actions of smallest difference; unless `deterministic`, each is random with the exploration rate."""
-        actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
+        with spent("policy"):
+            actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
         if not deterministic:
             at_random = self._exploration.random(np.shape(actions)) < self._exploration_rates(np.size(actions))
             actions = np.where(at_random, self._random_actions(np.shape(actions)), actions)
         return actions, state
 
+    def learn(self, *args: Any, **kwargs: Any) -> RewardDifferenceDQN:
+        """Learns as SB3's DQN does, but updates the network while the environments take their next step."""
+        self._is_learning = True
+        try:
+            super().learn(*args, **kwargs)
+        finally:
+            self._is_learning = False
+        self._catch_up()
+        return self
+
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, *args: Any, **kwargs: Any) -> RolloutReturn:
-        return super().collect_rollouts(self._paying_difference(env), callback, *args, **kwargs)
+        paying = Meanwhile(self._paying_difference(env), self._catch_up)
+        return super().collect_rollouts(paying, callback, *args, **kwargs)
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
+        """Updates the network; within `learn` not at once, but while the environments take their next step."""
+        if self._is_learning:
+            self._updates_due += gradient_steps
+        else:
+            self._update_times(gradient_steps, batch_size)
+
+    def _catch_up(self) -> None:
+        due, self._updates_due = self._updates_due, 0
+        if due:
+            with spent("update"):
+                self._update_times(due, self.batch_size)
+
+    def _update_times(self, gradient_steps: int, batch_size: int) -> None:
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         losses = []

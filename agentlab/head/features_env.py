@@ -13,6 +13,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from agentlab.errors import InputError, nearest
 from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.spaces import StackedFeatures
+from agentlab.timing import spent
+from agentlab_envs import SideBySide
 
 States = npt.NDArray[np.float16]
 
@@ -45,34 +47,50 @@ class FrozenFeatures(VecEnvWrapper):
     """A `VecEnv` whose observations are the extractor's percepts of the last `stack` frames.
 
     Terminal observations too. Percepts are the labels predicted from a frame's features, with `sees="all"` the
-    features too; each frame is seen by the extractor once. Raises `InputError` when the environment's frames are not
-    those the extractor was fitted on.
+    features too; each frame is seen by the extractor once. Over a `SideBySide` the frames of one part are seen while
+    the other parts step. Raises `InputError` when the environment's frames are not those the extractor was fitted on.
     """
 
     def __init__(self, venv: VecEnv, extractor: FrozenExtractor, stack: int = 4, sees: Sees = "labels") -> None:
         space = features_space(venv.observation_space, extractor, stack, sees)
-        super().__init__(venv, observation_space=space)
         self.extractor = extractor
         self.stack, self.sees = stack, sees
+        self.parts: list[VecEnv] = [self]
+        if isinstance(venv, SideBySide):
+            self.parts = [FrozenFeatures(part, extractor, stack, sees) for part in venv.parts]
+            venv = SideBySide(self.parts)
+        super().__init__(venv, observation_space=space)
         self._stacked = FeatureStack(venv.num_envs, space)
 
     def reset(self) -> States:
-        return self._stacked.begin(self.extractor.percepts(self.venv.reset(), self.sees))  # type: ignore[arg-type]
+        if self.parts != [self]:
+            return self.venv.reset()  # type: ignore[return-value]
+        return self._stacked.begin(self._see(self.venv.reset()))
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        with spent("game"):
+            self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        frames, rewards, dones, infos = self.venv.step_wait()
+        if self.parts != [self]:
+            return self.venv.step_wait()
+        with spent("game"):
+            frames, rewards, dones, infos = self.venv.step_wait()
         ended = np.flatnonzero(dones)
         if not len(ended):
-            percepts = self.extractor.percepts(frames, self.sees)  # type: ignore[arg-type]
-            return self._stacked.push(percepts), rewards, dones, infos
+            return self._stacked.push(self._see(frames)), rewards, dones, infos
         terminal_frames = np.stack([infos[env]["terminal_observation"] for env in ended])
-        percepts = self.extractor.percepts(np.concatenate([frames, terminal_frames]), self.sees)
+        percepts = self._see(np.concatenate([frames, terminal_frames]))
         first = percepts[ended]
         percepts[ended] = percepts[len(dones) :]
         states = self._stacked.push(percepts[: len(dones)])
         for env in ended:
             infos[env]["terminal_observation"] = states[env].copy()
         return self._stacked.begin(first, ended), rewards, dones, infos
+
+    def _see(self, frames: Any) -> npt.NDArray[np.float32]:
+        with spent("extractor"):
+            return self.extractor.percepts(frames, self.sees)
 
     def predict_labels(self, states: States) -> dict[str, npt.NDArray[np.float32]]:
         """Each label's values `(n,)` as the extractor predicts them for the newest frames of `states`."""

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor, nn
 
 from agentlab.head.difference import LearnsDifference
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
+from agentlab.timing import spent
+from agentlab_envs.side_by_side import joined
 
 
 class RewardDifferencePPO(LearnsDifference, PPO):
@@ -35,7 +41,7 @@ class RewardDifferencePPO(LearnsDifference, PPO):
         target: Target = 1.0,
         reward_function: RewardFunction = environment_reward,
         learning_rate: Any = 3e-4,
-        n_steps: int = 128,
+        n_steps: int = 32,
         batch_size: int = 512,
         n_epochs: int = 4,
         clip_range: Any = 0.2,
@@ -53,7 +59,12 @@ class RewardDifferencePPO(LearnsDifference, PPO):
             n_epochs=n_epochs,
             clip_range=clip_range,
             ent_coef=ent_coef,
-            policy_kwargs={"features_extractor_class": MotionExtractor, "net_arch": [128, 128]} | (policy_kwargs or {}),
+            policy_kwargs={
+                "features_extractor_class": MotionExtractor,
+                "net_arch": [64, 64],
+                "activation_fn": nn.ReLU,
+            }
+            | (policy_kwargs or {}),
             **sb3,
         )
 
@@ -65,4 +76,64 @@ class RewardDifferencePPO(LearnsDifference, PPO):
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        return super().collect_rollouts(self._paying_difference(env), callback, rollout_buffer, n_rollout_steps)
+        """What SB3's does, but for the parts of a `SideBySide`: actions of one part are chosen while others step."""
+        paying = self._paying_difference(env)
+        if self.use_sde:  # its noise is of all environments at once
+            return super().collect_rollouts(paying, callback, rollout_buffer, n_rollout_steps)
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+        observations, starts = np.asarray(self._last_obs), np.asarray(self._last_episode_starts)
+        begun = [self._begin(part, observations[span]) for part, span in zip(paying.parts, paying.spans, strict=True)]
+        for steps_left in reversed(range(n_rollout_steps)):
+            choices, begun, outcomes = begun, [], []
+            for part in paying.parts:
+                outcomes.append(part.step_wait())
+                if steps_left:
+                    begun.append(self._begin(part, np.asarray(outcomes[-1][0])))
+            new_obs, rewards, dones, infos = joined(outcomes)
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                if begun:
+                    new_obs, _, dones, _ = joined([part.step_wait() for part in paying.parts])
+                self._last_obs, self._last_episode_starts = np.asarray(new_obs), dones
+                return False
+            self._update_info_buffer(infos, dones)
+            self._value_what_was_cut_off(rewards, dones, infos)
+            actions, values, log_probs = (torch.cat(column) for column in zip(*choices, strict=True))
+            rollout_buffer.add(observations, actions.cpu().numpy(), rewards, starts, values, log_probs)
+            observations, starts = np.asarray(new_obs), dones
+        self._last_obs, self._last_episode_starts = observations, starts
+        rollout_buffer.compute_returns_and_advantage(last_values=self._values(observations), dones=dones)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    @torch.no_grad()
+    def _begin(self, part: VecEnv, observations: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Lets a part of the environments begin a step; gives the actions, their values and log probabilities."""
+        with spent("policy"):
+            actions, values, log_probs = self.policy(obs_as_tensor(observations, self.device))
+        taken = actions.cpu().numpy()
+        if isinstance(self.action_space, spaces.Box):
+            if self.policy.squash_output:
+                taken = self.policy.unscale_action(taken)
+            else:
+                taken = np.clip(taken, self.action_space.low, self.action_space.high)
+        part.step_async(taken)
+        return actions, values, log_probs
+
+    @torch.no_grad()
+    def _values(self, observations: Any) -> Tensor:
+        return self.policy.predict_values(obs_as_tensor(observations, self.device))
+
+    def _value_what_was_cut_off(self, rewards: Any, dones: Any, infos: list[dict[str, Any]]) -> None:
+        """Adds the value of the last state to the reward of each episode that was cut off."""
+        for env in np.flatnonzero(dones):
+            if infos[env].get("TimeLimit.truncated", False):
+                rewards[env] += self.gamma * float(self._values(infos[env]["terminal_observation"][None]))
+
+    def train(self) -> None:
+        with spent("update"):
+            super().train()

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import agentlab_envs
 from agentlab import device as devices
-from agentlab import weights
+from agentlab import timing, weights
 from agentlab.artefact import META, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
@@ -35,6 +35,7 @@ from agentlab.head.reward import find_reward_function
 from agentlab.metrics import MetricsLog, NoMetrics
 from agentlab.progress import NoProgress, Progress, Task
 from agentlab.spaces import to_plain as space_to_plain
+from agentlab.timing import TimeSplit
 
 if TYPE_CHECKING:
     from agentlab.recipe import HeadConfig
@@ -44,6 +45,8 @@ LOG_EVERY_STEPS = 2_000
 NEVER = 10**12
 IDENTITY = ("seed", "env", "env_kwargs", "extractor")
 """What a training that goes on must share with the interrupted one, beside its configuration."""
+PARTS = 2
+"""Parts of the environments that PPO steps in turn: one steps while the other is attended to."""
 LAST_RATE = 0.1
 """The share of its learning rate at which the DQN head ends."""
 
@@ -105,12 +108,20 @@ def require_learning_from_recordings(config: HeadConfig, recordings: Sequence[Re
 
 
 def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:
-    """The environments to train in, with their labels only if `config.true_labels`; `InputError` if they have none."""
+    """The environments to train in, with their labels only if `config.true_labels`; `InputError` if they have none.
+
+    For PPO in two parts, one of which steps while the other's actions are chosen. (DQN learns while all step.)
+    """
+    n_parts = min(PARTS, config.num_envs) if config.algorithm == "ppo" else 1
+    parts: list[VecEnv] = []
     try:
-        frames = agentlab_envs.make_vec(env_id, config.n_envs, seed, labels=config.true_labels, **env_kwargs)
+        for copies in np.array_split(np.arange(config.num_envs), n_parts):
+            first_seed = seed + int(copies[0])
+            part = agentlab_envs.make_vec(env_id, len(copies), first_seed, labels=config.true_labels, **env_kwargs)
+            parts.append(part if config.true_labels else WithoutLabels(part))
     except (TypeError, ValueError, gym.error.Error) as error:
         raise InputError(f"environment {env_id!r} with env_kwargs {dict(env_kwargs)}: {error}") from error
-    return frames if config.true_labels else WithoutLabels(frames)
+    return parts[0] if n_parts == 1 else agentlab_envs.SideBySide(parts)
 
 
 def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardDifferenceDQN | RewardDifferencePPO:
@@ -130,7 +141,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
             gae_lambda=ppo.gae_lambda,
             learning_rate=LinearSchedule(ppo.learning_rate, 0.0, 1.0),
             n_steps=ppo.rollout,
-            batch_size=min(ppo.batch_size, ppo.rollout * config.n_envs),
+            batch_size=min(ppo.batch_size, ppo.rollout * config.num_envs),
             n_epochs=ppo.epochs,
             clip_range=ppo.clip_range,
             ent_coef=ppo.entropy,
@@ -147,7 +158,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         n_steps=dqn.n_steps,
         learning_rate=LinearSchedule(dqn.learning_rate, LAST_RATE * dqn.learning_rate, 1.0),
         batch_size=dqn.batch_size,
-        gradient_steps=max(1, round(dqn.updates_per_step * config.n_envs)),
+        gradient_steps=max(1, round(dqn.updates_per_step * config.num_envs)),
         tau=dqn.target_rate,
         buffer_size=dqn.memory,
         learning_starts=dqn.learning_starts,
@@ -166,21 +177,30 @@ def learn(
     Interrupted, it keeps a checkpoint and raises `KeyboardInterrupt`.
     """
     done = model.num_timesteps
-    with progress.task("train", total_steps, "steps", done) as task, _interrupt_noticed() as interrupted:
-        watch = Watch(task, metrics, interrupted)
+    with (
+        progress.task("train", total_steps, "steps", done) as task,
+        _interrupt_noticed() as interrupted,
+        timing.recorded() as split,
+    ):
+        watch = Watch(task, metrics, interrupted, split)
         model.learn(total_steps - done, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
     if interrupted.is_set():
         checkpoints.keep(model, checkpoint)
         raise KeyboardInterrupt
-    return {"steps": model.num_timesteps, "updates": model._n_updates, "last_training_return": watch.last_return}
+    return {
+        "steps": model.num_timesteps,
+        "updates": model._n_updates,
+        "last_training_return": watch.last_return,
+        "seconds": {name: round(seconds, 3) for name, seconds in split.seconds().items()},
+    }
 
 
 class Watch(BaseCallback):
     """Shows and logs what the training reaches, and stops it at the next step when it is interrupted."""
 
-    def __init__(self, task: Task, metrics: MetricsLog, interrupted: threading.Event) -> None:
+    def __init__(self, task: Task, metrics: MetricsLog, interrupted: threading.Event, split: TimeSplit) -> None:
         super().__init__()
-        self._task, self._metrics, self._interrupted = task, metrics, interrupted
+        self._task, self._metrics, self._interrupted, self._split = task, metrics, interrupted, split
         self._returns: list[float] = []
         self.last_return: float | None = None
 
@@ -207,6 +227,7 @@ class Watch(BaseCallback):
             key: float(value) for key, value in self.logger.name_to_value.items() if isinstance(value, SupportsFloat)
         }
         numbers = {key.split("/")[-1]: value for key, value in found.items() if key.startswith(("train/", "rollout/"))}
+        numbers |= {f"seconds_{name}": seconds for name, seconds in self._split.seconds().items()}
         if self._returns:
             numbers["return"] = float(np.mean(self._returns))
             numbers["episodes"] = float(len(self._returns))
@@ -233,7 +254,7 @@ def describe(
     """What `meta.json` says of a head."""
     from agentlab import __version__
 
-    learner = config.ppo if config.algorithm == "ppo" else config.dqn
+    learner = config.learner
     return {
         "kind": KIND,
         "format_version": FORMAT_VERSION,

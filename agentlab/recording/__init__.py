@@ -4,7 +4,7 @@ from agentlab.recording.added_labels import add_labels
 from agentlab.recording.header import Header, describe
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.reader import Episode, Recording
-from agentlab.recording.recorder import Policy, RandomPolicy, Summary, record
+from agentlab.recording.recorder import Policy, RandomPolicy, Summary, WanderingPolicy, record
 from agentlab.recording.verify import (
     Difference,
     Make,
@@ -32,6 +32,7 @@ __all__ = [
     "RunningEpisode",
     "Summary",
     "Verification",
+    "WanderingPolicy",
     "add_labels",
     "changed_setup",
     "describe",

@@ -19,6 +19,10 @@ from agentlab.recording.provenance import now, versions
 from agentlab.recording.rows import MAX_ROWS
 from agentlab.recording.writer import ENDED_BY_ENVIRONMENT, ENDED_BY_MAX_STEPS, RecordingWriter
 
+HOLD_EXPONENT = 2.0
+LONGEST_HOLD = 100
+"""How long a wandering policy holds an action: n steps with a probability that falls as n**-exponent."""
+
 
 class Policy(Protocol):
     """What chooses the actions. An attribute `name`, if there is one, is stored with each episode."""
@@ -44,6 +48,31 @@ class RandomPolicy:
 
     def act(self, frame: Frame, info: dict[str, Any]) -> Any:  # noqa: ARG002
         return self._action_space.sample()
+
+
+class WanderingPolicy:
+    """Random actions, each held for a random number of steps, so that play gets further than by drawing each anew.
+
+    Lengths are drawn from the zeta distribution of exponent 2, up to 100 steps (Dabney et al. 2021, arXiv 2006.01782).
+    The same for the same seed.
+    """
+
+    name = "wandering"
+
+    def __init__(self, action_space: gym.Space[Any]) -> None:
+        self._actions = RandomPolicy(action_space)
+
+    def reset(self, seed: int) -> None:
+        self._actions.reset(seed)
+        self._lengths = np.random.default_rng([seed, 0x1E26])
+        self._steps_left = 0
+
+    def act(self, frame: Frame, info: dict[str, Any]) -> Any:
+        if not self._steps_left:
+            self._held = self._actions.act(frame, info)
+            self._steps_left = min(int(self._lengths.zipf(HOLD_EXPONENT)), LONGEST_HOLD)
+        self._steps_left -= 1
+        return self._held
 
 
 @dataclass(frozen=True)

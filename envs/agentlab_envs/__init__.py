@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from agentlab_envs.atari_labels import AtariLabels
     from agentlab_envs.catch import CatchEnv, CatchVectorEnv
     from agentlab_envs.factory import make, make_vec, needs_processes
+    from agentlab_envs.side_by_side import SideBySide
     from agentlab_envs.starfall import StarfallEnv, StarfallVectorEnv
 
 __all__ = [
     "AtariLabels",
     "CatchEnv",
     "CatchVectorEnv",
+    "SideBySide",
     "StarfallEnv",
     "StarfallVectorEnv",
     "make",
@@ -28,6 +30,7 @@ _MODULES = {
     "AtariLabels": "atari_labels",
     "CatchEnv": "catch",
     "CatchVectorEnv": "catch",
+    "SideBySide": "side_by_side",
     "StarfallEnv": "starfall",
     "StarfallVectorEnv": "starfall",
     "make": "factory",
