@@ -24,6 +24,7 @@ from agentlab.play import player, record_episodes
 from agentlab.progress import NoProgress, Progress
 from agentlab.recipe import Recipe, recording_path, require_sample
 from agentlab.recording import Recording
+from agentlab.refresh import EyeRefresh
 from agentlab.report import record_playback, write_run_report
 from agentlab.runfolder import RunFolder
 
@@ -158,6 +159,7 @@ def _train(
             threads=recipe.threads,
             checkpoint=folder.checkpoint("train"),
             recordings=recordings if recipe.head.dqn.recorded_updates else (),
+            refresh=EyeRefresh(recipe, recordings, folder, progress) if recipe.refresh.at else None,
             progress=progress,
             metrics=folder.metrics("train"),
             tensorboard=folder.tensorboard,

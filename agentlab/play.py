@@ -16,7 +16,7 @@ from agentlab.recipe import RecordConfig
 from agentlab.recording import RandomPolicy, WanderingPolicy, record
 
 if TYPE_CHECKING:
-    from gymnasium import Env
+    from gymnasium import Env, Space
 
     from agentlab.head import Agent
     from agentlab.recording import Policy, Summary
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 UNTRAINED: dict[str, type[RandomPolicy | WanderingPolicy]] = {
     policy.name: policy for policy in (RandomPolicy, WanderingPolicy)
 }
+STRAYS = (0.0, 0.03, 0.1, 0.3)
+"""Shares of random actions in the episodes of a straying policy."""
 
 
 class AgentPolicy:
@@ -42,6 +44,24 @@ class AgentPolicy:
         action = self._agent.act(frame[None], np.array([self._is_start]))[0]
         self._is_start = False
         return action
+
+
+class StrayingPolicy:
+    """A trained policy that strays now and then, from episode to episode more or less, so that play sees more."""
+
+    def __init__(self, policy: Policy, action_space: Space[Any], name: str) -> None:
+        self.name = name
+        self._policy, self._astray = policy, WanderingPolicy(action_space)
+
+    def reset(self, seed: int) -> None:
+        self._policy.reset(seed)
+        self._astray.reset(seed)
+        self._random = np.random.default_rng([seed, 0x57A7])
+        self._share = STRAYS[seed % len(STRAYS)]
+
+    def act(self, frame: npt.NDArray[np.uint8], info: dict[str, Any]) -> Any:
+        chosen, astray = (policy.act(frame, info) for policy in (self._policy, self._astray))
+        return astray if self._random.random() < self._share else chosen
 
 
 def player(policy: str, env: Env[Any, Any], *, device: str = "auto") -> Policy:
@@ -80,15 +100,22 @@ def record_episodes(
     append: bool = False,
     force: bool = False,
     command: str = "",
+    agent: Agent | None = None,
 ) -> Summary:
     """Records `config.episodes` episodes of an environment at `out`; with `append` to those it holds.
+
+    An `agent` that is given plays, and strays now and then, instead of `config.policy`.
 
     Raises `InputError` for an environment without images, an unknown policy, and an `out` that exists.
     """
     env = open_environment(env_id, env_kwargs)
     try:
         require_images(env, env_id)
-        policy = player(config.policy, env, device=device)
+        policy: Policy
+        if agent is None:
+            policy = player(config.policy, env, device=device)
+        else:
+            policy = StrayingPolicy(AgentPolicy(agent, config.policy), env.action_space, config.policy)
         limit: dict[str, Any] = {} if config.max_steps is None else {"max_steps": config.max_steps}
         done = 0
         with progress.task("record", config.episodes, "episodes") as task:

@@ -53,6 +53,8 @@ class ExtractorConfig:
     """Learned patterns whose positions the network reads off."""
     dropout: Annotated[float, Range(0, 1, below_high=True)] = 0.02
     """Highest dropout probability; each component draws its own below it."""
+    erasing: Annotated[float, Range(0, 1)] = 0.5
+    """Probability of each of two rectangles that are painted over in a frame, so that the eye bears new screens."""
     epochs: Count = 8
     """Passes over the labelled frames."""
     batch_size: Count = 128
@@ -93,6 +95,8 @@ class DQNConfig:
     """Share of the training over which random actions fade out."""
     exploration_final: Annotated[float, Range(0, 1)] = 0.4
     """Share of random actions that stays in the boldest environment; the others explore less and less."""
+    longest_hold: Count = 100
+    """Most steps for which a random action is held; 1 draws each anew."""
     hidden: tuple[Count, ...] = (256, 256)
     """Widths of the hidden layers."""
 
@@ -141,6 +145,8 @@ class HeadConfig:
     """Whether the reward function sees the environment's labels instead of those the extractor predicts."""
     target: float = 1.0
     """Reward value R* of the target state."""
+    life_loss_ends: bool = True
+    """Whether a lost life counts as an end while training; in evaluation it never does."""
     dqn: DQNConfig = DQNConfig()
     ppo: PPOConfig = PPOConfig()
 
@@ -153,6 +159,25 @@ class HeadConfig:
     def num_envs(self) -> int:
         """Environments stepped side by side."""
         return self.n_envs or {"dqn": 16, "ppo": 64}[self.algorithm]
+
+
+@dataclass(frozen=True)
+class RefreshConfig:
+    """While the head is trained: play of its own is recorded, and the eye fitted on that too; the head goes on with it.
+
+    For games whose later screens random play never sees.
+    """
+
+    at: tuple[Share, ...] = ()
+    """Shares of the training after which the eye is refreshed; none leaves it as it is."""
+    episodes: Count = 16
+    """Episodes to record for it, played by the head with more or less random actions in between."""
+    max_steps: Annotated[int, Range(1, 32_767)] = 800
+    """Agent steps after which an episode is cut."""
+    epochs: Count = 3
+    """Passes over all labelled frames."""
+    learning_rate: Positive = 1e-3
+    """Largest step size of the schedule."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +209,7 @@ class Recipe:
     record: RecordConfig = RecordConfig()
     extractor: ExtractorConfig = ExtractorConfig()
     head: HeadConfig = HeadConfig()
+    refresh: RefreshConfig = RefreshConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
 

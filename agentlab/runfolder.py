@@ -36,6 +36,10 @@ class RunFolder:
         """The recording of a run that makes its own."""
         return self.path / "recording"
 
+    def refresh_recording(self, number: int) -> Path:
+        """The recording of the head's play for the refresh of that number."""
+        return self.path / "refresh" / str(number)
+
     @property
     def extractor(self) -> Path:
         return self.path / "extractor"

@@ -49,10 +49,12 @@ def fit(
     progress: Progress | None = None,
     metrics: MetricsLog | None = None,
     seams: Seams | None = None,
+    start: FrozenExtractor | None = None,
 ) -> FrozenExtractor:
     """Fits an extractor on the labelled frames of `recordings`, freezes it and writes it to the folder `out`.
 
-    With a `checkpoint` folder it goes on from the last whole stage kept there. Scores per label are taken on held-out
+    The network begins at the weights of `start`, if given, and keeps its predictions on their scale. With a
+    `checkpoint` folder it goes on from the last whole stage kept there. Scores per label are taken on held-out
     episodes. Raises `InputError` for recordings without labels, of different schemas or frame shapes, or with only one
     episode, for a checkpoint of another fit, and when `out` exists.
     """
@@ -63,7 +65,7 @@ def fit(
         trained_on, held_out = split(recordings, config.holdout, seed)
         seams = seams or Seams()
         looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
-        learner = begin(recordings[0], trained_on, looked_at, config, seed, picked, seams)
+        learner = begin(recordings[0], trained_on, looked_at, config, seed, picked, seams, start)
         if checkpoint is not None:
             sources = [recording.fingerprint() for recording in recordings]
             claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
@@ -86,16 +88,21 @@ def begin(
     seed: int,
     device: torch.device,
     seams: Seams,
+    start: FrozenExtractor | None,
 ) -> Learner:
-    """A fresh network for the frames of `recording`, with an optimiser and a schedule for the whole round.
+    """A network for the frames of `recording`, with an optimiser and a schedule for the whole round.
 
-    The scale of pixels is that of the frames `looked_at`.
+    A fresh one takes the scale of pixels from the frames `looked_at`.
     """
     torch.manual_seed(seed)
     eye = Eye(architecture(recording.frame_shape, config, seed), recording.require_labels())
     eye.network.fit_in_bfloat16(devices.uses_bfloat16(config.precision, device))
-    eye.network.normalise(looked_at)
-    eye.predictors.begin_at(trained_on.labels)
+    if start is None:
+        eye.network.normalise(looked_at)
+        eye.predictors.begin_at(trained_on.labels)
+    else:
+        eye.load_state_dict(start.eye.state_dict())
+        eye.predictors.widen(trained_on.labels)
     return Learner(eye, seams.optimizer, config, config.epochs * math.ceil(len(trained_on) / config.batch_size), device)
 
 

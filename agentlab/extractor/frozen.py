@@ -89,7 +89,7 @@ class FrozenExtractor(nn.Module):
     @property
     def overlooked(self) -> list[int]:
         """The percepts that heads leave out: see `LabelPredictors.overlooked`."""
-        found: list[int] = self.eye.predictors.overlooked
+        found: list[int] = self.eye.predictors.overlooked(self.meta["labels"])
         return found
 
     def n_percepts(self, sees: Sees = "labels") -> int:

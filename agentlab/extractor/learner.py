@@ -18,6 +18,7 @@ from torch import Tensor
 
 from agentlab import weights
 from agentlab.extractor.dataset import Batch
+from agentlab.extractor.erasing import erase
 from agentlab.extractor.eye import Eye
 from agentlab.progress import Task
 
@@ -37,12 +38,13 @@ class Learner:
         self.optimizer = optimizer(eye, config)
         self.steps_done = self.stages_done = 0
         self._highest_rate, self._total_steps, self._device = config.learning_rate, total_steps, device
+        self._erasing = config.erasing
 
     def step(self, frames: Any, rows: Any) -> Tensor:
         """One update on uint8 frames and their label rows; gives the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._highest_rate * one_cycle(self.steps_done / self._total_steps)
-        loss = self.loss(frames, rows)
+        loss = self._loss(erase(self._on_device(frames), self._erasing), rows)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.eye.parameters(), 1.0)
@@ -51,9 +53,16 @@ class Learner:
         return loss.detach()
 
     def loss(self, frames: Any, rows: Any) -> Tensor:
-        outputs = self.eye.predictors(self.eye.network(torch.from_numpy(frames).to(self._device)))
-        loss: Tensor = self.eye.predictors.loss(outputs, torch.from_numpy(rows).to(self._device))
+        """The loss on uint8 frames as they are."""
+        return self._loss(self._on_device(frames), rows)
+
+    def _loss(self, frames: Tensor, rows: Any) -> Tensor:
+        outputs = self.eye.predictors(self.eye.network(frames))
+        loss: Tensor = self.eye.predictors.loss(outputs, self._on_device(rows))
         return loss
+
+    def _on_device(self, values: Any) -> Tensor:
+        return torch.from_numpy(values).to(self._device)
 
     def state(self) -> dict[str, Tensor]:
         return {

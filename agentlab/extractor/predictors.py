@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,15 @@ from agentlab.labels import ABSENT, Category, Flag, LabelSchema, Number
 SHARPNESS = 0.05
 """Errors above this many standard deviations of a number count linearly, those below quadratically."""
 
+FURTHER = 4.0
+"""Numbers that spread this many times as far as before are measured on a new scale."""
 
 RAREST = 0.01
 """Predictions begin at the frequency of a value, but at none below this."""
+
+
+READ = 0.5
+"""Labels with a lower score on held-out episodes are not shown to heads."""
 
 
 class LabelPredictors(nn.Module):
@@ -66,6 +73,19 @@ class LabelPredictors(nn.Module):
                     bias[columns] = torch.from_numpy(counts / len(values)).clamp(min=RAREST).log().float()
 
     @torch.no_grad()
+    def widen(self, rows: npt.NDArray[np.float32]) -> None:
+        """Takes the scale of numbers that range further in the label rows `(n, n_labels)` than before from these."""
+        for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
+            values = rows[~np.isnan(rows[:, index]), index]
+            scale = float(values.std()) if len(values) else 0.0
+            if isinstance(label, Number) and scale > FURTHER * float(self.scale[index]):
+                mean, grown = float(values.mean()), scale / float(self.scale[index])
+                bias = self.linear.bias[columns]
+                bias.copy_((bias + (self.mean[index] - mean) / self.scale[index]) / grown)
+                self.linear.weight[columns] /= grown
+                self.mean[index], self.scale[index] = mean, scale
+
+    @torch.no_grad()
     def rescale_inputs(self, mean: Tensor, scale: Tensor) -> None:
         """Makes the predictions from `features` those from `(features - mean) / scale`."""
         self.linear.bias.add_(self.linear.weight @ mean)
@@ -100,15 +120,19 @@ class LabelPredictors(nn.Module):
     def n_outputs(self) -> int:
         return self.linear.out_features
 
-    @property
-    def overlooked(self) -> list[int]:
-        """The signals that heads leave out: those of numbers counted in points, and of their presence.
+    def overlooked(self, label_scores: Mapping[str, Mapping[str, Any]]) -> list[int]:
+        """The signals that heads leave out: those of labels counted in points, and of labels that it cannot read.
 
-        A score says how the game went, not what to do: a head that sees it takes each score for another situation.
+        A score says how the game went, not what to do: a head that sees it takes each score for another situation. A
+        label that never changed in the recordings, or was not read well on held-out episodes, is noise on new screens;
+        where that holds for all, the heads see them all the same.
         """
-        labels = enumerate(self.schema.values())
-        found = [index for index, label in labels if isinstance(label, Number) and label.counts_points]
-        return [self._columns[index].start for index in found] + [self._presence.start + index for index in found]
+        points = {name for name, label in self.schema.items() if isinstance(label, Number) and label.counts_points}
+        unread = {name for name in self.schema if not _is_read(label_scores.get(name, {}))}
+        left_out = points | unread if points | unread != set(self.schema) else points
+        found = [index for index, name in enumerate(self.schema) if name in left_out]
+        signals = [signal for index in found for signal in range(self.n_outputs)[self._columns[index]]]
+        return signals + [self._presence.start + index for index in found]
 
     def signals(self, outputs: Tensor) -> Tensor:
         """The predictions on one scale, for a head to see `(n, n_outputs)`: numbers standardised and 0 where absent,
@@ -139,6 +163,11 @@ class LabelPredictors(nn.Module):
                     columns.append(signals[:, span].argmax(dim=1).float())
         rows = torch.stack(columns, dim=1)
         return rows.masked_fill(signals[:, self._presence] <= 0, ABSENT)
+
+
+def _is_read(score: Mapping[str, Any]) -> bool:
+    value = next((score[measure] for measure in ("r2", "accuracy", "f1") if measure in score), None)
+    return value is not None and value >= READ
 
 
 def scores(

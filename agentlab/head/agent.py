@@ -33,6 +33,7 @@ FIELDS = {
     "algorithm": str,
     "stack": int,
     "sees": str,
+    "overlooked": list,
     "hidden": list,
     "action_names": list,
 }
@@ -137,7 +138,7 @@ class FramesToAction(nn.Module):
 def build_policy(meta: dict[str, Any], extractor: FrozenExtractor) -> BasePolicy:
     """The policy network on the extractor's percepts that a head's `meta.json` describes, with fresh weights."""
     return POLICIES[meta["algorithm"]](
-        state_space(extractor, meta["stack"], meta["sees"]),
+        state_space(extractor, meta["stack"], meta["sees"], meta["overlooked"]),
         from_plain(meta["action_space"]),
         lambda _: 0.0,
         net_arch=list(meta["hidden"]),

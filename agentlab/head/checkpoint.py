@@ -18,8 +18,11 @@ TENSORS = "head.safetensors"
 COUNTERS = "head.json"
 
 
-def keep(model: BaseAlgorithm, folder: Path | None) -> None:
-    """Keeps weights, optimiser, counters and replay memory in `folder`."""
+def keep(model: BaseAlgorithm, folder: Path | None, eye: str, refreshes: int = 0) -> None:
+    """Keeps weights, optimiser, counters and replay memory in `folder`.
+
+    `eye` is the fingerprint of the extractor that the memory was seen through, after so many `refreshes`.
+    """
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,6 +31,7 @@ def keep(model: BaseAlgorithm, folder: Path | None) -> None:
         **weights.prefixed("optimizer", weights.optimizer_state(model.policy.optimizer)),
     }
     counters: dict[str, Any] = {"num_timesteps": model.num_timesteps, "n_updates": model._n_updates}
+    counters |= {"eye": eye, "refreshes": refreshes}
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.cut()
         tensors |= weights.prefixed("memory", model.replay_buffer.state())
@@ -36,16 +40,16 @@ def keep(model: BaseAlgorithm, folder: Path | None) -> None:
     write_json(folder / COUNTERS, counters)
 
 
-def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, Any]) -> None:
-    """Brings back into `model` what `folder` keeps, if anything.
+def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, Any]) -> tuple[str, int]:
+    """Brings back into `model` what `folder` keeps, if anything; gives `eye` and `refreshes` as `keep` was given them.
 
     Raises `InputError` for what is garbled, and for a training whose `identity` was another.
     """
     if folder is None:
-        return
+        return "", 0
     claim(folder, identity)
     if not (folder / COUNTERS).exists():
-        return
+        return "", 0
     path = folder / TENSORS
     tensors: dict[str, Tensor] = weights.load(path)
     counters = read_json(folder / COUNTERS)
@@ -55,7 +59,9 @@ def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, An
         model.num_timesteps, model._n_updates = int(counters["num_timesteps"]), int(counters["n_updates"])
         if isinstance(model, RewardDifferenceDQN):
             model._exploration.bit_generator.state = counters["exploration"]
+        reached = str(counters["eye"]), int(counters["refreshes"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / COUNTERS}: expected an interrupted training, found {error!r}") from error
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.restore(weights.under("memory", tensors))
+    return reached

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
@@ -17,12 +18,20 @@ from agentlab.labels import LabelSchema
 from agentlab_envs import SideBySide
 from agentlab_envs.side_by_side import parts_of
 
+LIFE_LOST = "life_lost"
+
+
+def lives_lost(infos: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.bool_]:
+    """In which environments `(n,)` a life was lost and the game goes on."""
+    return np.array([info.get(LIFE_LOST, False) for info in infos], np.bool_)
+
 
 class LearnsDifference(BaseAlgorithm):
     """What both heads share: their environment pays minus the reward difference while they collect steps."""
 
     target: Target
     reward_function: RewardFunction
+    life_loss_ends: bool
     gamma: float
     _difference_env: SideBySide | None = None
     _difference_of: VecEnv | None = None
@@ -44,7 +53,9 @@ class LearnsDifference(BaseAlgorithm):
                 env,
                 SideBySide(
                     [
-                        RewardDifference(part, observations, self.gamma, self.reward_function, self.target)
+                        RewardDifference(
+                            part, observations, self.gamma, self.reward_function, self.target, self.life_loss_ends
+                        )
                         for part, observations in zip(parts, begun_at, strict=True)
                     ]
                 ),
@@ -59,16 +70,24 @@ class RewardDifference(VecEnvWrapper):
     """A `VecEnv` whose reward is minus the difference of the target's reward value and the state's: R - R*.
 
     At a true terminal the difference still to come there, `R*/(1 - gamma)`, is subtracted too, discounted by one step:
-    else dying would be cheap. Truncations subtract nothing, the learner bootstraps. The returns in `infos` stay the
+    else dying would be cheap. So it is, unless told otherwise, where an info says `life_lost` (as Mnih et al. 2015
+    train). Truncations subtract nothing, the learner bootstraps. The returns in `infos` stay the
     environments' own. Raises `InputError` when reward function or target give anything but a finite number for each
     environment.
     """
 
     def __init__(
-        self, venv: VecEnv, observations: Any, gamma: float, reward_function: RewardFunction, target: Target
+        self,
+        venv: VecEnv,
+        observations: Any,
+        gamma: float,
+        reward_function: RewardFunction,
+        target: Target,
+        life_loss_ends: bool = True,
     ) -> None:
         """`observations` are those of the last reset, where the next step begins."""
         super().__init__(venv)
+        self._life_loss_ends = life_loss_ends
         self._reward_function = reward_function
         self._target = constant_target(target, reward_function)
         self._still_to_come = gamma / (1 - gamma)
@@ -85,9 +104,12 @@ class RewardDifference(VecEnvWrapper):
         state = State(rewards, self._labels_reached(observations, ended, infos), self._before)
         targets = _one_each("target", self._target(state) if callable(self._target) else self._target, self.num_envs)
         differences = targets - _one_each("reward function", self._reward_function(state), self.num_envs)
-        for env in ended:
-            if not infos[env].get("TimeLimit.truncated", False):
-                differences[env] += self._still_to_come * targets[env]
+        if not self._life_loss_ends:
+            for info in infos:
+                info.pop(LIFE_LOST, None)
+        terminal = dones | lives_lost(infos)
+        terminal[[env for env in ended if infos[env].get("TimeLimit.truncated", False)]] = False
+        differences += np.where(terminal, self._still_to_come * targets, 0)
         self._before = self._labels_begun(observations, ended, infos) if len(ended) else state.labels
         return observations, -differences, dones, infos
 

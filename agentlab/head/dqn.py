@@ -31,6 +31,8 @@ AT_ONCE = 8
 
 LADDER = 8
 """Environments explore at different rates: the boldest at the exploration rate, the shyest at this power of it."""
+HOLD_EXPONENT = 2.0
+"""Random actions are held for n steps with a probability that falls as n**-exponent."""
 
 
 class DifferenceNetwork(QNetwork):
@@ -85,8 +87,9 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     Learns `D(s, a) <- (R* - R) + gamma * min_a' D(s', a')` over n steps, double (arXiv 1509.06461) and dueling, with a
     slowly following target network and exploration drawn per environment. For a constant `target` R* it equals
     Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same `reward_function`, or
-    a callable of each state. Other arguments are SB3's, with defaults for features instead of images and 16
-    environments; the slow copy takes over the share `tau` of the network after each update.
+    a callable of each state. A lost life counts as an end if `life_loss_ends`. A random action is held for a random
+    number of steps, up to `longest_hold` (arXiv 2006.01782). Other arguments are SB3's, with defaults for features
+    instead of images and 16 environments; the slow copy takes over the share `tau` of the network after each update.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
@@ -104,6 +107,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         *,
         target: Target = 1.0,
         reward_function: RewardFunction = environment_reward,
+        life_loss_ends: bool = True,
+        longest_hold: int = 100,
         learning_rate: Any = 5e-4,
         learning_starts: int = 2_000,
         batch_size: int = 128,
@@ -116,7 +121,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         policy_kwargs: dict[str, Any] | None = None,
         **sb3: Any,
     ) -> None:
-        self.target, self.reward_function = target, reward_function
+        self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
+        self.longest_hold = longest_hold
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
             raise InputError("target_update_interval: the slow copy follows with every update; say how far with tau")
@@ -149,6 +155,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             network.offset.fill_(offset)
             network.unit.fill_(abs(offset) * (1 - self.gamma) or 1.0)
         self._exploration = np.random.default_rng(self.seed)
+        self._held_for = self._held = np.zeros(0, np.int64)
 
     def predict(
         self,
@@ -160,10 +167,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         """The actions of smallest difference; unless `deterministic`, each is random with the exploration rate."""
         with spent("policy"):
             actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
-        if not deterministic:
-            at_random = self._exploration.random(np.shape(actions)) < self._exploration_rates(np.size(actions))
-            actions = np.where(at_random, self._random_actions(np.shape(actions)), actions)
-        return actions, state
+        return actions if deterministic else self._astray(actions, self._exploration_rates(np.size(actions))), state
 
     def learn(self, *args: Any, **kwargs: Any) -> RewardDifferenceDQN:
         """Learns as SB3's DQN does, but updates the network while the environments take their next step."""
@@ -240,7 +244,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         if self.num_timesteps < learning_starts:
-            actions = self._random_actions((n_envs,))
+            actions = self._astray(np.zeros(n_envs, np.int64), np.ones(n_envs))
             return actions, actions
         return super()._sample_action(learning_starts, action_noise, n_envs)
 
@@ -250,5 +254,15 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         rates: npt.NDArray[np.float64] = self.exploration_rate**powers
         return rates
 
-    def _random_actions(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-        return self._exploration.integers(int(self.action_space.n), size=shape)
+    def _astray(self, actions: npt.NDArray[Any], rates: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+        """The actions, but where a random one is held, or begun with one of the `rates`, that one."""
+        if len(self._held_for) != len(rates):
+            self._held_for, self._held = np.zeros((2, len(rates)), np.int64)
+        begins = (self._held_for == 0) & (self._exploration.random(len(rates)) < rates)
+        lengths = np.minimum(self._exploration.zipf(HOLD_EXPONENT, len(rates)), self.longest_hold)
+        drawn = self._exploration.integers(int(self.action_space.n), size=len(rates))
+        self._held = np.where(begins, drawn, self._held)
+        self._held_for = np.where(begins, lengths, self._held_for)
+        astray: npt.NDArray[Any] = np.where(self._held_for > 0, self._held, actions.reshape(-1)).reshape(actions.shape)
+        self._held_for = np.maximum(self._held_for - 1, 0)
+        return astray

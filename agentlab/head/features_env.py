@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from agentlab.errors import InputError, nearest
 from agentlab.extractor import FrozenExtractor, Sees
+from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.spaces import StackedFeatures
 from agentlab.timing import spent
 from agentlab_envs import SideBySide
@@ -61,11 +63,21 @@ class FrozenFeatures(VecEnvWrapper):
             venv = SideBySide(self.parts)
         super().__init__(venv, observation_space=space)
         self._stacked = FeatureStack(venv.num_envs, space)
+        self.archive: FrameArchive | None = None
+
+    def see_through(self, extractor: FrozenExtractor) -> None:
+        """Sees through another extractor from the next reset on; states keep their space."""
+        for part in self.parts:
+            part.extractor = extractor  # type: ignore[attr-defined]
+        self.extractor = extractor
 
     def reset(self) -> States:
         if self.parts != [self]:
             return self.venv.reset()  # type: ignore[return-value]
-        return self._stacked.begin(self._see(self.venv.reset()))
+        frames: Any = self.venv.reset()
+        if self.archive is not None:
+            self.archive.show(frames)
+        return self._stacked.begin(self._see(frames))
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         with spent("game"):
@@ -77,6 +89,8 @@ class FrozenFeatures(VecEnvWrapper):
         with spent("game"):
             frames, rewards, dones, infos = self.venv.step_wait()
         ended = np.flatnonzero(dones)
+        if self.archive is not None:
+            self.archive.show(frames, {int(env): infos[env]["terminal_observation"] for env in ended})  # type: ignore[arg-type]
         if not len(ended):
             return self._stacked.push(self._see(frames)), rewards, dones, infos
         terminal_frames = np.stack([infos[env]["terminal_observation"] for env in ended])
@@ -138,9 +152,14 @@ def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: in
     return state_space(extractor, stack, sees)
 
 
-def state_space(extractor: FrozenExtractor, stack: int, sees: Sees) -> StackedFeatures:
-    """The space of states of the percepts of `stack` frames."""
-    n_percepts, overlooked = extractor.n_percepts(sees), extractor.overlooked
+def state_space(
+    extractor: FrozenExtractor, stack: int, sees: Sees, overlooked: Sequence[int] | None = None
+) -> StackedFeatures:
+    """The space of states of the percepts of `stack` frames; heads leave out `overlooked`, else what they should."""
+    n_percepts = extractor.n_percepts(sees)
+    overlooked = extractor.overlooked if overlooked is None else overlooked
     if len(overlooked) == n_percepts:
-        raise InputError(f"{extractor.folder}: expected a label that is no score, which heads overlook, found none")
+        raise InputError(
+            f"{extractor.folder}: expected a label that is no score and that is read from frames, found none"
+        )
     return StackedFeatures(stack, n_percepts, overlooked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
 
 from agentlab.errors import InputError
+from agentlab.head.difference import lives_lost
+from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.spaces import StackedFeatures
 
 Array = npt.NDArray[Any]
@@ -63,6 +65,7 @@ class FeatureReplayBuffer(ReplayBuffer):
         self._age = np.zeros(n_envs, np.uint8)
         self._next_states = np.zeros((n_envs, *self.obs_shape), observation_space.dtype)
         self._last_states: dict[tuple[int, int], Array] = {}
+        self.archive: FrameArchive | None = None
 
     @property
     def nbytes(self) -> int:
@@ -79,15 +82,17 @@ class FeatureReplayBuffer(ReplayBuffer):
         self.observations[self.pos] = newest
         self.actions[self.pos] = action.reshape(self.n_envs, self.action_dim)
         self.rewards[self.pos] = reward
-        self.ends[self.pos] = done
-        self.terminals[self.pos] = done
+        self.ends[self.pos] = done | lives_lost(infos)
+        self.terminals[self.pos] = self.ends[self.pos]
         self.ages[self.pos] = self._age
         self._age = np.where(done, 0, np.minimum(self._age + 1, self.stack - 1)).astype(np.uint8)
         self._forget_last_states()
+        if self.archive is not None:
+            self.archive.keep(self.pos)
         for env in np.flatnonzero(done).tolist():
             if infos[env].get("TimeLimit.truncated", False):
                 self.terminals[self.pos, env] = False
-                self._last_states[self.pos, env] = np.array(next_obs[env])
+                self._keep_last_state(self.pos, env, np.array(next_obs[env]))
         self._next_states = np.array(next_obs).reshape(self._next_states.shape)
         self.pos = (self.pos + 1) % self.buffer_size
         self.full = self.full or self.pos == 0
@@ -97,6 +102,21 @@ class FeatureReplayBuffer(ReplayBuffer):
         if self.size():
             self._cut(np.ones(self.n_envs, np.bool_))
 
+    def see_anew(self, percepts: Callable[[npt.NDArray[np.uint8]], Array]) -> None:
+        """Puts new percepts in place of the old ones, made of the frames in the archive; running episodes are cut."""
+        assert self.archive is not None
+        self.cut()
+        for row, frames in self.archive.rows():
+            self.observations[row] = percepts(frames)
+        places = list(self._last_states)
+        for first in range(0, len(places), self.n_envs):
+            some = places[first : first + self.n_envs]
+            rows, envs = np.array(some).T
+            before = self._states(rows, envs).reshape(len(some), self.stack, -1)[:, 1:]
+            newest = percepts(self.archive.last_frames(some)).astype(before.dtype)[:, None]
+            for place, state in zip(some, np.concatenate([before, newest], axis=1), strict=True):
+                self._last_states[place] = state.reshape(self.obs_shape)
+
     def state(self) -> dict[str, Tensor]:
         """All it holds, as named tensors; the running episodes must have been cut."""
         rows = slice(self.size())
@@ -104,7 +124,8 @@ class FeatureReplayBuffer(ReplayBuffer):
         places = np.array(list(self._last_states), np.int64).reshape(-1, 2)
         states = np.array(list(self._last_states.values()), self.observations.dtype).reshape(-1, *self.obs_shape)
         ends = {"last_places": torch.from_numpy(places), "last_states": torch.from_numpy(states)}
-        return kept | ends | {"pos": torch.tensor(self.pos), "full": torch.tensor(self.full)}
+        frames = {} if self.archive is None else self.archive.state()
+        return kept | ends | frames | {"pos": torch.tensor(self.pos), "full": torch.tensor(self.full)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes over what `state` gave; `InputError` when that was a memory of another size or shape."""
@@ -113,6 +134,8 @@ class FeatureReplayBuffer(ReplayBuffer):
             getattr(self, name)[: len(tensors[name])] = tensors[name].numpy()
         places, states = tensors["last_places"].tolist(), tensors["last_states"].numpy()
         self._last_states = {(row, env): state for (row, env), state in zip(places, states, strict=True)}
+        if self.archive is not None:
+            self.archive.restore(tensors, self.n_envs)
         self.pos, self.full = int(tensors["pos"]), bool(tensors["full"])
 
     def _require_fitting(self, tensors: Mapping[str, Tensor]) -> None:
@@ -171,14 +194,19 @@ class FeatureReplayBuffer(ReplayBuffer):
     def _notice_resets(self, states: Array) -> None:
         moved = (states != self._next_states).reshape(self.n_envs, -1).any(axis=1)
         if moved.any():
-            self._cut(moved)
+            self._cut(moved, were_reset=True)
 
-    def _cut(self, which: npt.NDArray[np.bool_]) -> None:
+    def _cut(self, which: npt.NDArray[np.bool_], were_reset: bool = False) -> None:
         row = (self.pos - 1) % self.buffer_size
         for env in np.flatnonzero(which & ~self.ends[row]).tolist():
             self.ends[row, env] = True
-            self._last_states[row, env] = self._next_states[env].copy()
+            self._keep_last_state(row, env, self._next_states[env].copy(), were_reset)
             self._age[env] = 0
+
+    def _keep_last_state(self, row: int, env: int, state: Array, was_reset: bool = False) -> None:
+        self._last_states[row, env] = state
+        if self.archive is not None:
+            self.archive.keep_last(row, env, was_reset)
 
     def _forget_last_states(self) -> None:
         for env in range(self.n_envs) if self.full and self._last_states else ():

@@ -15,7 +15,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from agentlab.head.difference import LearnsDifference
+from agentlab.head.difference import LearnsDifference, lives_lost
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
 from agentlab.timing import spent
@@ -27,8 +27,8 @@ class RewardDifferencePPO(LearnsDifference, PPO):
 
     The advantage is minus (difference-to-go minus its learned baseline), so a constant target cancels out of it. The
     baseline begins at `-R*/(1 - gamma)`, minus the difference-to-go of a state that is always `R*` away from it.
-    Arguments are SB3's, with defaults for features instead of images; `target` and `reward_function` as those of
-    `RewardDifferenceDQN`.
+    Arguments are SB3's, with defaults for features instead of images; `target`, `reward_function` and
+    `life_loss_ends` as those of `RewardDifferenceDQN`.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": ActorCriticPolicy}
@@ -40,6 +40,7 @@ class RewardDifferencePPO(LearnsDifference, PPO):
         *,
         target: Target = 1.0,
         reward_function: RewardFunction = environment_reward,
+        life_loss_ends: bool = True,
         learning_rate: Any = 3e-4,
         n_steps: int = 32,
         batch_size: int = 512,
@@ -49,7 +50,7 @@ class RewardDifferencePPO(LearnsDifference, PPO):
         policy_kwargs: dict[str, Any] | None = None,
         **sb3: Any,
     ) -> None:
-        self.target, self.reward_function = target, reward_function
+        self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
         super().__init__(
             policy,
             env,
@@ -103,9 +104,9 @@ class RewardDifferencePPO(LearnsDifference, PPO):
             self._value_what_was_cut_off(rewards, dones, infos)
             actions, values, log_probs = (torch.cat(column) for column in zip(*choices, strict=True))
             rollout_buffer.add(observations, actions.cpu().numpy(), rewards, starts, values, log_probs)
-            observations, starts = np.asarray(new_obs), dones
+            observations, starts = np.asarray(new_obs), dones | lives_lost(infos)
         self._last_obs, self._last_episode_starts = observations, starts
-        rollout_buffer.compute_returns_and_advantage(last_values=self._values(observations), dones=dones)
+        rollout_buffer.compute_returns_and_advantage(last_values=self._values(observations), dones=starts)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
@@ -25,13 +26,15 @@ from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.fields import flatten, to_plain
 from agentlab.head import checkpoint as checkpoints
-from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
+from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS, Agent
 from agentlab.head.difference import WithoutLabels
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
+from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.recorded_play import learn_from
 from agentlab.head.reward import find_reward_function
+from agentlab.head.spaces import StackedFeatures
 from agentlab.metrics import MetricsLog, NoMetrics
 from agentlab.progress import NoProgress, Progress, Task
 from agentlab.spaces import to_plain as space_to_plain
@@ -43,12 +46,23 @@ if TYPE_CHECKING:
 
 LOG_EVERY_STEPS = 2_000
 NEVER = 10**12
-IDENTITY = ("seed", "env", "env_kwargs", "extractor")
+IDENTITY = ("seed", "env", "env_kwargs")
 """What a training that goes on must share with the interrupted one, beside its configuration."""
 PARTS = 2
 """Parts of the environments that PPO steps in turn: one steps while the other is attended to."""
 LAST_RATE = 0.1
 """The share of its learning rate at which the DQN head ends."""
+
+
+class Refresh(Protocol):
+    """Another eye, fitted on what the head plays, at some points of its training."""
+
+    @property
+    def at(self) -> Sequence[float]:
+        """The shares of the training after which the eye is refreshed."""
+
+    def __call__(self, agent: Agent, number: int) -> FrozenExtractor:
+        """The extractor to go on with, in the same place; `number` counts from 1."""
 
 
 def train(
@@ -64,13 +78,15 @@ def train(
     checkpoint: Path | None = None,
     force: bool = False,
     recordings: Sequence[Recording] = (),
+    refresh: Refresh | None = None,
     progress: Progress | None = None,
     metrics: MetricsLog | None = None,
     tensorboard: Path | None = None,
 ) -> None:
     """Trains a head for `config.total_steps` agent steps and writes it to the folder `out`.
 
-    The DQN head learns from `recordings` first, if any are given. With a `checkpoint` folder, Ctrl-C ends at the next
+    The DQN head learns from `recordings` first, if any are given. On the way `refresh` may fit another eye on what the
+    head plays; the memory is then seen anew. With a `checkpoint` folder, Ctrl-C ends at the next
     step, keeps weights and memory there and raises `KeyboardInterrupt`; the next call goes on from them. Raises
     `InputError` for an environment without such frames or actions, an unknown reward function, and when `out` exists.
     """
@@ -82,19 +98,37 @@ def train(
         env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
-        meta = describe(env, extractor, env_id, env_kwargs, config, recordings, seed=seed)
         progress.say(
             f"train: {config.algorithm} on {extractor.n_percepts(config.sees)} numbers a frame from "
             f"{extractor.folder}, fitted on {extractor.meta['env']}"
         )
+        meta = describe(env, env_id, env_kwargs, config, recordings, seed=seed)
         identity = {name: meta[name] for name in IDENTITY} | dict(flatten(config))
-        checkpoints.restore(model, checkpoint, identity | {"recordings": [r.fingerprint() for r in recordings]})
+        identity |= {"recordings": [r.fingerprint() for r in recordings]}
+        identity |= {"extractor": extractor.fingerprint} if refresh is None else {"refresh": list(refresh.at)}
+        if refresh is not None and isinstance(model, RewardDifferenceDQN):
+            env.archive = model.replay_buffer.archive = FrameArchive(extractor.frame_shape)
+        seen_through, refreshes = checkpoints.restore(model, checkpoint, identity)
+        if seen_through not in ("", extractor.fingerprint):
+            see_anew(model, env, extractor)
         if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
-        reached = learn(model, config.total_steps, checkpoint, progress, metrics)
+        with timing.recorded() as split:
+            for number, share in enumerate(refresh.at if refresh else (), 1):
+                if refresh is None or number <= refreshes:
+                    continue
+                keep = partial(checkpoints.keep, model, checkpoint, env.extractor.fingerprint, number - 1)
+                learn(model, round(share * config.total_steps), config.total_steps, keep, split, progress, metrics)
+                keep()
+                with timing.spent("refresh"):
+                    see_anew(model, env, refresh(Agent(env.extractor, model.policy, meta), number))
+                refreshes = number
+            keep = partial(checkpoints.keep, model, checkpoint, env.extractor.fingerprint, refreshes)
+            reached = learn(model, config.total_steps, config.total_steps, keep, split, progress, metrics)
+        meta = describe(env, env_id, env_kwargs, config, recordings, seed=seed) | {"metrics": reached}
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
-        write_json(folder / META, meta | {"metrics": reached, "sha256": sha256(folder / WEIGHTS)})
+        write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
 
 
 def require_learning_from_recordings(config: HeadConfig, recordings: Sequence[Recording] | None = None) -> None:
@@ -129,6 +163,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
     shared: dict[str, Any] = {
         "target": config.target,
         "reward_function": find_reward_function(config.reward),
+        "life_loss_ends": config.life_loss_ends,
         "seed": seed,
         "device": device,
     }
@@ -164,28 +199,40 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         learning_starts=dqn.learning_starts,
         exploration_fraction=dqn.exploration_share,
         exploration_final_eps=dqn.exploration_final,
+        longest_hold=dqn.longest_hold,
         policy_kwargs={"net_arch": list(dqn.hidden)},
         **shared,
     )
 
 
-def learn(
-    model: BaseAlgorithm, total_steps: int, checkpoint: Path | None, progress: Progress, metrics: MetricsLog
-) -> dict[str, Any]:
-    """Lets `model` learn up to `total_steps` agent steps in all and gives what it reached.
+def see_anew(model: BaseAlgorithm, env: FrozenFeatures, extractor: FrozenExtractor) -> None:
+    """Lets the head go on with another eye: running episodes are cut off, and the memory's frames seen again."""
+    env.see_through(extractor)
+    if isinstance(model, RewardDifferenceDQN):
+        model.replay_buffer.see_anew(lambda frames: extractor.percepts(frames, env.sees))
+    model._last_obs = None  # SB3 then resets the environments
 
-    Interrupted, it keeps a checkpoint and raises `KeyboardInterrupt`.
+
+def learn(
+    model: BaseAlgorithm,
+    until: int,
+    total_steps: int,
+    keep: Callable[[], None],
+    split: TimeSplit,
+    progress: Progress,
+    metrics: MetricsLog,
+) -> dict[str, Any]:
+    """Lets `model` learn `until` so many agent steps of `total_steps` in all are done, and gives what it reached.
+
+    Interrupted, it calls `keep` and raises `KeyboardInterrupt`.
     """
     done = model.num_timesteps
-    with (
-        progress.task("train", total_steps, "steps", done) as task,
-        _interrupt_noticed() as interrupted,
-        timing.recorded() as split,
-    ):
-        watch = Watch(task, metrics, interrupted, split)
-        model.learn(total_steps - done, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
+    with progress.task("train", total_steps, "steps", done) as task, _interrupt_noticed() as interrupted:
+        watch = Watch(task, metrics, interrupted, split, until if until < total_steps else NEVER)
+        if done < until:
+            model.learn(total_steps - done, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
     if interrupted.is_set():
-        checkpoints.keep(model, checkpoint)
+        keep()
         raise KeyboardInterrupt
     return {
         "steps": model.num_timesteps,
@@ -196,11 +243,14 @@ def learn(
 
 
 class Watch(BaseCallback):
-    """Shows and logs what the training reaches, and stops it at the next step when it is interrupted."""
+    """Shows and logs what the training reaches, and stops it at a step, or at the next one when it is interrupted."""
 
-    def __init__(self, task: Task, metrics: MetricsLog, interrupted: threading.Event, split: TimeSplit) -> None:
+    def __init__(
+        self, task: Task, metrics: MetricsLog, interrupted: threading.Event, split: TimeSplit, until: int
+    ) -> None:
         super().__init__()
-        self._task, self._metrics, self._interrupted, self._split = task, metrics, interrupted, split
+        self._task, self._metrics, self._interrupted = task, metrics, interrupted
+        self._split, self._until = split, until
         self._returns: list[float] = []
         self.last_return: float | None = None
 
@@ -219,7 +269,7 @@ class Watch(BaseCallback):
         self._task.advance(self.training_env.num_envs)
         if self.num_timesteps - self._logged_at >= LOG_EVERY_STEPS:
             self._log()
-        return not self._interrupted.is_set()
+        return not self._interrupted.is_set() and self.num_timesteps < self._until
 
     def _log(self) -> None:
         self._logged_at = self.num_timesteps
@@ -243,7 +293,6 @@ class Watch(BaseCallback):
 
 def describe(
     env: FrozenFeatures,
-    extractor: FrozenExtractor,
     env_id: str,
     env_kwargs: Mapping[str, Any],
     config: HeadConfig,
@@ -255,6 +304,7 @@ def describe(
     from agentlab import __version__
 
     learner = config.learner
+    assert isinstance(env.observation_space, StackedFeatures)
     return {
         "kind": KIND,
         "format_version": FORMAT_VERSION,
@@ -263,6 +313,7 @@ def describe(
         "algorithm": config.algorithm,
         "stack": config.stack,
         "sees": config.sees,
+        "overlooked": list(env.observation_space.overlooked),
         "hidden": list(learner.hidden),
         "action_space": space_to_plain(env.action_space),
         "action_names": action_names(env_id, env_kwargs),
@@ -271,9 +322,9 @@ def describe(
         "reward": config.reward,
         "target": config.target,
         "recipe": to_plain(config),
-        "extractor": extractor.fingerprint,
+        "extractor": env.extractor.fingerprint,
         "parents": [
-            {"kind": "extractor", "path": str(extractor.folder), "sha256": extractor.fingerprint},
+            {"kind": "extractor", "path": str(env.extractor.folder), "sha256": env.extractor.fingerprint},
             *({"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings),
         ],
     }

@@ -126,10 +126,27 @@ class SameStepVecEnv(VecEnv):
 
 
 class AtariVecEnv(SameStepVecEnv):
-    """`ale_py`'s vector environment: the games run in its threads between `step_async` and `step_wait`."""
+    """`ale_py`'s vector environment: the games run in its threads between `step_async` and `step_wait`.
+
+    Infos hold `life_lost` where a life was, and the game goes on.
+    """
 
     def step_async(self, actions: Array) -> None:
         self.env.send(np.asarray(actions))  # type: ignore[attr-defined]
 
     def step_wait(self) -> VecEnvStepReturn:
         return self._converted(*self.env.recv())  # type: ignore[attr-defined]
+
+    def reset(self) -> Array:
+        self._lives = np.zeros(self.num_envs, np.int64)
+        return super().reset()
+
+    def _converted(
+        self, observations: Array, rewards: Array, terminations: Array, truncations: Array, info: dict[str, Any]
+    ) -> VecEnvStepReturn:
+        step = super()._converted(observations, rewards, terminations, truncations, info)
+        _, _, dones, infos = step
+        for copy in np.flatnonzero((info["lives"] < self._lives) & ~dones):
+            infos[copy]["life_lost"] = True
+        self._lives = np.array(info["lives"])
+        return step

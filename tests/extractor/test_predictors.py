@@ -140,14 +140,45 @@ def test_predictions_begin_at_the_frequencies_of_values():
     torch.testing.assert_close(outputs[PRESENCE].sigmoid(), torch.tensor([0.25, 0.75, 1 - rare]))
 
 
-def test_signals_overlooked_are_those_of_scores_and_of_their_presence():
+def test_signals_overlooked_are_those_of_points_and_of_labels_it_cannot_read():
     spec = {
         "screen": {"kind": "category", "classes": ["title", "play"]},
         "score": {"kind": "number", "low": 0, "high": 99, "unit": "points"},
         "x": {"kind": "number", "low": 0, "high": 83, "unit": "px"},
     }
     made = LabelPredictors(LabelSchema.from_dict(spec, "test"), 4)
-    assert made.overlooked == [2, 5]
+    read = {"screen": {"accuracy": 0.9}, "score": {"r2": 0.9}, "x": {"r2": 0.9}}
+    assert made.overlooked(read) == [2, 5]
+    assert made.overlooked(read | {"x": {"r2": 0.4}}) == [2, 3, 5, 6]
+    assert made.overlooked(read | {"screen": {"accuracy": None}}) == [0, 1, 2, 4, 5]
+    none_is_read = {name: {"r2": None} for name in spec}
+    assert made.overlooked(none_is_read) == [2, 5]
+
+
+def test_predictions_stay_when_a_number_is_measured_on_a_wider_scale():
+    spec = {name: {"kind": "number", "low": 0, "high": 255, "unit": "px"} for name in ("still", "moving")}
+    torch.manual_seed(0)
+    made = LabelPredictors(LabelSchema.from_dict(spec, "test"), 4)
+    narrow = np.stack([np.full(50, 7), np.linspace(20, 80, 50)], axis=1).astype(np.float32)
+    made.begin_at(narrow)
+    features = torch.randn(6, 4)
+    made.linear.weight.data.mul_(0.1)
+    before, scale = made.rows(made.signals(made(features) + torch.tensor([0, 0, 9, 9]))), made.scale.clone()
+    wide = np.stack([np.linspace(0, 200, 50), np.linspace(10, 90, 50)], axis=1).astype(np.float32)
+    made.widen(wide)
+    after = made.rows(made.signals(made(features) + torch.tensor([0, 0, 9, 9])))
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-2)
+    assert made.scale[0] > 10 * scale[0]
+    assert made.scale[1] == scale[1]
+
+
+def test_signals_of_what_is_overlooked_do_not_change_others():
+    spec = {
+        "screen": {"kind": "category", "classes": ["title", "play"]},
+        "score": {"kind": "number", "low": 0, "high": 99, "unit": "points"},
+        "x": {"kind": "number", "low": 0, "high": 83, "unit": "px"},
+    }
+    made = LabelPredictors(LabelSchema.from_dict(spec, "test"), 4)
     outputs = torch.randn(3, made.n_outputs).abs()
     changed = outputs.clone()
     changed[:, 2] += 1

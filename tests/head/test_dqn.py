@@ -183,9 +183,38 @@ class TestLearning:
         assert set(np.round(memory.rewards[rows, 0][~jumped], 4)) <= {np.float32(-2.2), np.float32(-1.0)}
 
 
+class TestUpdates:
+    """Within `learn` they are made while the environments step, outside at once."""
+
+    def test_are_made_while_the_environments_step(self):
+        done: list[str] = []
+
+        class Noted(DummyVecEnv):
+            def step_async(self, actions: Any) -> None:
+                done.append("begin")
+                super().step_async(actions)
+
+            def step_wait(self) -> Any:
+                done.append("end")
+                return super().step_wait()
+
+        model = learner(Noted([lambda: IdentityEnv(3, ep_length=20)]), learning_starts=10)
+        update = model._update
+        model._update = lambda *args: done.append("update") or update(*args)  # type: ignore[method-assign,func-returns-value]
+        model.learn(30)
+        assert done[-7:-1] == ["begin", "update", "end"] * 2
+        assert done.count("update") == model._n_updates == 20
+
+    def test_outside_of_learn_are_made_at_once(self):
+        model = learner().learn(200)
+        before = model._n_updates
+        model.train(3, batch_size=8)
+        assert model._n_updates == before + 3
+
+
 class TestExploration:
     def test_fades_out_and_is_drawn_for_each_environment(self):
-        model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.3)
+        model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.3, longest_hold=1)
         model.learn(400)
         assert model.exploration_rate == pytest.approx(0.3)
         states = np.zeros(8, int)
@@ -194,6 +223,17 @@ class TestExploration:
         shares = differs.mean(axis=0)
         assert shares.max() == pytest.approx(0.3 * 2 / 3, abs=0.03)  # one random action in three is the greedy one
         assert not differs.all(axis=1).any()
+
+    def test_holds_random_actions_for_a_while(self):
+        model = learner(identity(8), exploration_final_eps=0.2, learning_starts=0)
+        model.exploration_rate = 0.2
+        states = np.zeros(8, int)
+        greedy = model.predict(states, deterministic=True)[0]
+        taken = np.stack([model.predict(states, deterministic=False)[0] for _ in range(4000)])
+        astray = taken[:, 0] != greedy[0]
+        again = (taken[1:, 0] == taken[:-1, 0])[astray[:-1]]
+        assert again.mean() > 0.5  # 0.2 / 3 if each were drawn anew
+        np.testing.assert_array_equal(model.predict(states, deterministic=True)[0], greedy)
 
     def test_does_not_depend_on_what_else_draws_random_numbers(self):
         taken = []

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from agentlab import weights
+from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.spaces import StackedFeatures
 
@@ -52,11 +53,17 @@ class Game:
         self.memory = memory(n_envs, stack, n_steps, size)
         self.trajectories = [Trajectory(env) for env in range(n_envs)]
         self._next_frame = 0
+        self.archive = self.memory.archive = FrameArchive((3,))
         self.begin()
 
     def begin(self) -> None:
         """New episodes everywhere."""
         self._begins = [self._frame(trajectory) for trajectory in self.trajectories]
+        self.archive.show(self.frames())
+
+    def frames(self) -> Any:
+        """The newest frame of each environment, which has what it shows in its pixels."""
+        return np.stack([pixels(trajectory, -1) for trajectory in self.trajectories])
 
     def states(self) -> Any:
         return np.stack(
@@ -64,7 +71,7 @@ class Game:
         )
 
     def step(self) -> None:
-        before, after, dones, infos = self.states(), [], [], []
+        before, after, dones, infos, ended = self.states(), [], [], [], {}
         for env, trajectory in enumerate(self.trajectories):
             end = self.generator.choice(["", "terminated", "truncated"], p=[0.7, 0.15, 0.15])
             trajectory.at.append(len(trajectory.frames) - 1)
@@ -77,7 +84,9 @@ class Game:
             dones.append(end != "")
             infos.append({"TimeLimit.truncated": end == "truncated"} if end else {})
             if end:
+                ended[env] = pixels(trajectory, -1)
                 self._begins[env] = self._frame(trajectory)
+        self.archive.show(self.frames(), ended)
         actions = np.array([trajectory.actions[-1] for trajectory in self.trajectories])
         rewards = np.array([trajectory.rewards[-1] for trajectory in self.trajectories], np.float32)
         self.memory.add(before, np.stack(after), actions, rewards, np.array(dones), infos)
@@ -115,6 +124,16 @@ class Game:
         self._next_frame += 1
         trajectory.frames.append(self._next_frame)
         return len(trajectory.frames) - 1
+
+
+def pixels(trajectory: Trajectory, place: int) -> Any:
+    return np.array([*divmod(trajectory.frames[place], 256), trajectory.env], np.uint8)
+
+
+def percepts(frames: Any) -> Any:
+    """What an eye makes of such frames: their number and environment, as the memory was given them."""
+    values = frames.astype(np.float16)
+    return np.stack([values[:, 0] * 256 + values[:, 1], values[:, 2]], axis=1)
 
 
 def memory(n_envs: int, stack: int, n_steps: int, size: int, percepts: int = 2) -> FeatureReplayBuffer:
@@ -175,10 +194,45 @@ def test_what_was_saved_goes_on_in_another_memory(n_envs: int, stack: int, n_ste
     game.cut()
     kept = {name: tensor.clone() for name, tensor in game.memory.state().items()}
     game.memory = memory(n_envs, stack, n_steps, 20)
+    game.memory.archive = game.archive
     game.memory.restore(kept)
     assert_samples_are_true(game)
     for _ in range(40):
         game.step()
+    assert_samples_are_true(game)
+
+
+@SETTINGS
+@given(
+    n_envs=st.integers(1, 3),
+    stack=st.integers(1, 4),
+    size=st.integers(1, 30),
+    steps=st.integers(1, 70),
+    cuts=st.sets(st.integers(0, 69), max_size=3),
+    saved=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_another_eye_sees_all_states_again(
+    n_envs: int, stack: int, size: int, steps: int, cuts: set[int], saved: bool, seed: int
+):
+    np.random.seed(seed)
+    game = Game(n_envs, stack, 3, size, seed)
+    for step in range(steps):
+        if step in cuts:
+            game.cut(announced=step % 2 == 0)
+        game.step()
+    if saved:
+        game.cut()
+        kept = game.memory.state()
+        game.memory = memory(n_envs, stack, 3, size)
+        game.archive = game.memory.archive = FrameArchive((3,))
+        game.memory.restore(kept)
+    game.memory.observations[:] = -1
+    for state in game.memory._last_states.values():
+        state[:] = -1
+    game.memory.see_anew(percepts)
+    for trajectory in game.trajectories:
+        trajectory.ends[-1] = trajectory.ends[-1] or "truncated"
     assert_samples_are_true(game)
 
 
@@ -189,6 +243,7 @@ def test_what_was_saved_survives_a_file(tmp_path: Path):
     game.cut()
     weights.save(tmp_path / "memory", game.memory.state())
     other = memory(2, 3, 2, 20)
+    other.archive = FrameArchive((3,))
     other.restore(weights.load(tmp_path / "memory"))
     for name, tensor in game.memory.state().items():
         assert torch.equal(other.state()[name], tensor), name
@@ -285,5 +340,16 @@ class TestRestoring:
         game.cut()
         kept = game.memory.state()
         for name in kept:
+            other = memory(2, 2, 1, 20)
+            other.archive = FrameArchive((3,))
             with pytest.raises(ValueError, match=f"replay memory: .*{name}"):
-                memory(2, 2, 1, 20).restore({key: tensor for key, tensor in kept.items() if key != name})
+                other.restore({key: tensor for key, tensor in kept.items() if key != name})
+
+    def test_frames_that_are_not_those_of_the_rows_are_refused(self):
+        game = Game(2, 2, 1, 20, 0)
+        game.step()
+        game.cut()
+        kept = game.memory.state()
+        for name in ("frame_lengths", "frame_bytes", "frame_rows"):
+            with pytest.raises(ValueError, match="replay memory: 'frame_lengths'"):
+                game.memory.restore(kept | {name: kept[name][:-1]})

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from recording_games import CATCH, Noise, record_game, record_noise
 
 from agentlab.errors import InputError
-from agentlab.recording import RandomPolicy, Recording, record
+from agentlab.recording import RandomPolicy, Recording, WanderingPolicy, record
 
 
 class Interrupted:
@@ -67,6 +67,19 @@ def test_a_random_policy_draws_apart_from_the_environment():
     drawn = [policy.act(None, {}) for _ in range(5)]
     space.seed(5)
     assert drawn != [space.sample() for _ in range(5)]
+
+
+def test_a_wandering_policy_holds_its_actions_and_is_the_same_for_the_same_seed():
+    def played(seed: int) -> list[int]:
+        policy = WanderingPolicy(spaces.Discrete(1000))
+        policy.reset(seed)
+        return [int(policy.act(None, {})) for _ in range(3000)]
+
+    assert played(5) == played(5) != played(6)
+    actions = np.array(played(5))
+    lengths = np.diff(np.flatnonzero(np.diff(actions, prepend=-1)))
+    assert 0.5 < (lengths == 1).mean() < 0.75  # 6 / pi**2
+    assert 20 < lengths.max() <= 100
 
 
 def test_where_it_came_from_is_stored(catch):

@@ -1,0 +1,94 @@
+"""Refreshing the eye while the head is trained: what is left, and that it can be stopped and gone on with anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentlab import pipeline
+from agentlab.artefact import sha256
+from agentlab.errors import InterruptedWorkError
+from agentlab.head import Agent
+from agentlab.progress import NoProgress, NoTask
+from agentlab.recipe import (
+    DQNConfig,
+    EvaluateConfig,
+    ExtractorConfig,
+    HeadConfig,
+    PPOConfig,
+    Recipe,
+    RecordConfig,
+    RefreshConfig,
+)
+from agentlab.recording import Recording
+
+RECIPE = Recipe(
+    env="agentlab/Catch-v0",
+    device="cpu",
+    threads=1,
+    record=RecordConfig(episodes=4),
+    extractor=ExtractorConfig(features=8, channels=4, keypoints=4, epochs=1),
+    head=HeadConfig(total_steps=400, n_envs=2, dqn=DQNConfig(learning_starts=50, batch_size=16, hidden=(16,))),
+    refresh=RefreshConfig(at=(0.25, 0.5), episodes=3, max_steps=20, epochs=1),
+    evaluate=EvaluateConfig(episodes=2),
+)
+
+
+class Stops(NoProgress):
+    """A progress that interrupts the n-th task of a name when it begins."""
+
+    def __init__(self, name: str, n: int) -> None:
+        self._name, self._left = name, n
+
+    @contextmanager
+    def task(self, name: str, total: int, unit: str, done: int = 0) -> Iterator[Any]:  # noqa: ARG002
+        self._left -= name == self._name
+        if not self._left:
+            self._left = -1
+            raise KeyboardInterrupt
+        yield NoTask()
+
+
+def sha256s(recording: dict[str, Any]) -> list[str]:
+    return [parent["sha256"] for parent in recording["parents"]]
+
+
+@pytest.mark.parametrize("algorithm", ["dqn", "ppo"])
+def test_the_head_goes_on_with_an_eye_fitted_on_its_own_play_too(algorithm: Any, tmp_path: Path):
+    out = tmp_path / "run"
+    head = HeadConfig(algorithm, total_steps=400, n_envs=2, dqn=RECIPE.head.dqn, ppo=PPOConfig(rollout=20))
+    pipeline.run(Recipe(**{**vars(RECIPE), "head": head}), out)
+    played = [Recording(out / "refresh" / str(number)) for number in (1, 2)]
+    assert [len(recording) for recording in played] == [3, 3]
+    assert "in training" in played[0][0].provenance["policy"]
+    extractor = json.loads((out / "extractor" / "meta.json").read_text())
+    head_meta = json.loads((out / "head" / "meta.json").read_text())
+    assert sha256s(extractor) == [Recording(out / "recording").fingerprint(), *(r.fingerprint() for r in played)]
+    assert head_meta["extractor"] == Agent.load(out, "cpu").extractor.fingerprint == sha256s(head_meta)[0]
+    assert head_meta["metrics"]["steps"] >= 400
+    assert head_meta["metrics"]["seconds"]["refresh"] > 0
+
+
+def test_equal_seeds_give_equal_heads(tmp_path: Path):
+    runs = tmp_path / "one", tmp_path / "other"
+    for run in runs:
+        pipeline.run(RECIPE, run)
+    first, second = ([sha256(run / part / "weights.safetensors") for part in ("extractor", "head")] for run in runs)
+    assert first == second
+
+
+@pytest.mark.parametrize(("task", "n"), [("record", 2), ("fit", 2), ("record", 3), ("train", 2), ("fit", 3)])
+def test_a_run_stopped_in_or_between_refreshes_goes_on(task: str, n: int, tmp_path: Path):
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedWorkError):
+        pipeline.run(RECIPE, out, progress=Stops(task, n))
+    assert not (out / "head").exists()
+    pipeline.run(RECIPE, out, resume=True)
+    head = json.loads((out / "head" / "meta.json").read_text())
+    assert head["metrics"]["steps"] >= 400
+    assert len(sha256s(json.loads((out / "extractor" / "meta.json").read_text()))) == 3
