@@ -45,6 +45,8 @@ class RecordConfig:
 class ExtractorConfig:
     """Stage 2: the network that turns a frame into features, and how it is fitted."""
 
+    frames: Count | None = None
+    """Labelled frames to fit on, evenly spread over those there are; none takes all."""
     features: Count = 128
     """Numbers in a feature vector."""
     channels: Count = 16
@@ -95,6 +97,8 @@ class DQNConfig:
     """Share of the training over which random actions fade out."""
     exploration_final: Annotated[float, Range(0, 1)] = 0.4
     """Share of random actions that stays in the boldest environment; the others explore less and less."""
+    widening: Annotated[float, Range(0, 1, below_high=True)] = 0.9
+    """Share of how far an action is behind the best that is added to its difference, so that the best stands out."""
     longest_hold: Count = 100
     """Most steps for which a random action is held; 1 draws each anew."""
     hidden: tuple[Count, ...] = (256, 256)

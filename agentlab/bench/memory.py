@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 
+from agentlab.bench.drawing import bars
 from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head.features_env import state_space
 from agentlab.head.memory import FeatureReplayBuffer
@@ -57,3 +59,8 @@ def table(found: dict[str, Any]) -> str:
         f"SB3's, of {found['stack']} stacked images  {bytes_each['images']:>9,.0f} bytes a transition, "
         f"{found['ratio']:.0f} times as much"
     )
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draws both as bars into an SVG."""
+    bars(found["bytes_per_transition"], "bytes a transition", path)

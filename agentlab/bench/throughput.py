@@ -1,21 +1,29 @@
-"""Steps a second: the game alone, the game seen through the extractor, and training of the heads, in one run."""
+"""Steps a second: the raw game, ours on features, and SB3's on pixels and on our features, taken in turn in one run."""
 
 from __future__ import annotations
 
-import math
 import platform
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
+import agentlab_envs
 from agentlab import device as devices
+from agentlab import timing
+from agentlab.bench.drawing import bars
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures
 from agentlab.head.training import build, open_frames
@@ -23,7 +31,31 @@ from agentlab.progress import Progress
 from agentlab.recipe import HeadConfig
 from agentlab.recording.provenance import installed_version
 
-PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "numpy")
+PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "openvino", "numpy")
+SLOWER = 8
+"""Networks on pixels are measured on this many times fewer steps."""
+SB3_ENVS = 8
+SB3_PPO: dict[str, Any] = {
+    "n_steps": 128,
+    "n_epochs": 4,
+    "batch_size": 256,
+    "learning_rate": 2.5e-4,
+    "clip_range": 0.1,
+    "ent_coef": 0.01,
+}
+"""The settings for Atari games of Stable-Baselines3's own zoo."""
+SB3_DQN: dict[str, Any] = {
+    "buffer_size": 10_000,
+    "learning_rate": 1e-4,
+    "learning_starts": 100,
+    "target_update_interval": 1_000,
+    "train_freq": 4,
+    "gradient_steps": 1,
+}
+"""The same, but for the size of the memory, which does not matter to speed."""
+
+Rate = Callable[[], tuple[int, float]]
+"""Gives steps and the seconds they took."""
 
 
 def measure(
@@ -34,64 +66,174 @@ def measure(
     *,
     seed: int,
     progress: Progress,
-    steps: int = 16_384,
+    steps: int = 32_768,
     repeats: int = 3,
 ) -> dict[str, Any]:
-    """Agent steps a second of each, the median of `repeats` taken in turn, and their ratio to the game alone."""
+    """Agent steps a second of each, the median of `repeats`, with what the time of our trainings is spent on.
+
+    The raw game has as many copies as the PPO head trains in. Resets are not counted: seeding a game takes as long as
+    a hundred steps.
+    """
+    ppo, dqn = (replace(config, algorithm=algorithm, n_envs=None) for algorithm in ("ppo", "dqn"))
+    splits: dict[str, dict[str, float]] = {}
     with (
         devices.computing(0),
-        closing(open_frames(env_id, env_kwargs, config, seed)) as env,
+        _opened(extractor, env_id, env_kwargs, ppo, dqn, seed) as (raw, pixels, for_ppo, for_dqn),
     ):
-        features = FrozenFeatures(env, extractor, config.stack, config.sees)
-        things: dict[str, Callable[[], int]] = {
-            "game": lambda: play(env, steps, seed),
-            "game and extractor": lambda: play(features, steps, seed),
-            "training RewardDifferencePPO": lambda: learn(features, replace(config, algorithm="ppo"), steps, seed),
+        fewer = max(steps // SLOWER, SB3_ENVS)
+        things: dict[str, Rate] = {
+            "raw game": lambda: played(raw, steps, seed),
+            "game and extractor": lambda: played(for_ppo, steps, seed),
+            "RewardDifferencePPO": lambda: _split_up(
+                splits, "RewardDifferencePPO", build(for_ppo, ppo, seed=seed, device="cpu"), steps
+            ),
+            "SB3 PPO MlpPolicy on our features": lambda: learned(
+                PPO("MlpPolicy", for_ppo, n_steps=32, batch_size=512, n_epochs=4, seed=seed, device="cpu"), steps
+            ),
+            "SB3 PPO CnnPolicy": lambda: learned(
+                PPO("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_PPO), max(fewer, SB3_ENVS * SB3_PPO["n_steps"])
+            ),
         }
-        if isinstance(env.action_space, gym.spaces.Discrete):
-            things["training RewardDifferenceDQN"] = lambda: learn(
-                features, replace(config, algorithm="dqn"), steps, seed
+        if isinstance(raw.action_space, gym.spaces.Discrete):
+            things["RewardDifferenceDQN"] = lambda: _split_up(
+                splits, "RewardDifferenceDQN", _ready(for_dqn, dqn, seed), fewer
+            )
+            things["SB3 DQN CnnPolicy"] = lambda: learned(
+                DQN("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_DQN), fewer
             )
         rates: dict[str, list[float]] = {name: [] for name in things}
-        with progress.task("throughput", repeats * len(things) * steps, "steps") as task:
+        with progress.task("throughput", repeats * len(things), "measurements") as task:
             for _ in range(repeats):
                 for name, thing in things.items():
-                    started_s = time.perf_counter()
-                    rates[name].append(thing() / (time.perf_counter() - started_s))
-                    task.advance(steps)
+                    n, seconds = thing()
+                    rates[name].append(n / seconds)
+                    task.advance(note=f"{name}: {n / seconds:,.0f} steps/s")
         threads = torch.get_num_threads()
     medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": env_id,
-        "n_envs": config.num_envs,
+        "n_envs": {"raw game": ppo.num_envs, "ppo": ppo.num_envs, "dqn": dqn.num_envs, "SB3 on pixels": SB3_ENVS},
         "steps_per_s": medians,
-        "share_of_game": {name: rate / medians["game"] for name, rate in medians.items()},
+        "share_of_game": _ratios(rates, "raw game"),
+        "times_sb3_ppo": _ratios(rates, "SB3 PPO CnnPolicy"),
+        "time_split": splits,
         "repeats": rates,
-        "machine": {"threads": threads, "architecture": platform.machine()},
+        "machine": {"cores": devices.cores(), "threads": threads, "processor": platform.machine()},
         "versions": {name: installed_version(name) for name in PACKAGES},
     }
 
 
-def play(env: VecEnv, steps: int, seed: int) -> int:
-    """At least so many agent steps of random actions; gives how many it took."""
+def played(env: VecEnv, steps: int, seed: int) -> tuple[int, float]:
+    """At least so many agent steps of random actions, and the seconds that they took."""
     env.reset()
+    random = np.random.default_rng(seed)
     actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
-    actions.seed(seed)
-    rounds = math.ceil(steps / env.num_envs)
-    for _ in range(rounds):
-        env.step(actions.sample())
-    return rounds * env.num_envs
+    actions.seed(int(random.integers(2**31)))
+    rounds = -(-steps // env.num_envs)
+    drawn = [actions.sample() for _ in range(rounds)]
+    started_s = time.perf_counter()
+    for chosen in drawn:
+        env.step(chosen)
+    return rounds * env.num_envs, time.perf_counter() - started_s
 
 
-def learn(env: VecEnv, config: HeadConfig, steps: int, seed: int) -> int:
-    """At least so many agent steps of training, updated from the first; gives how many: PPO takes whole rollouts."""
-    config = replace(config, dqn=replace(config.dqn, learning_starts=1))
-    return build(env, config, seed=seed, device="cpu").learn(steps).num_timesteps
+def learned(model: BaseAlgorithm, steps: int) -> tuple[int, float]:
+    """At least so many agent steps of training, and the seconds that they took: PPO takes whole rollouts."""
+    watch = Stopwatch()
+    model.learn(steps, callback=watch)
+    return model.num_timesteps, watch.seconds
+
+
+class Stopwatch(BaseCallback):
+    """The seconds of a training, without what comes before its first step."""
+
+    seconds = 0.0
+
+    def _on_training_start(self) -> None:
+        self._started_s = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_end(self) -> None:
+        self.seconds = time.perf_counter() - self._started_s
+
+
+class WithChannel(VecEnvWrapper):
+    """Frames with a dimension for their channel, as SB3's networks on pixels expect."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        assert isinstance(venv.observation_space, gym.spaces.Box)
+        self._lacks_it = len(venv.observation_space.shape) == 2
+        shape = (*venv.observation_space.shape, 1) if self._lacks_it else venv.observation_space.shape
+        super().__init__(venv, gym.spaces.Box(0, 255, shape, np.uint8))
+
+    def reset(self) -> Any:
+        return self._with_channel(self.venv.reset())
+
+    def step_wait(self) -> VecEnvStepReturn:
+        frames, rewards, dones, infos = self.venv.step_wait()
+        for env in np.flatnonzero(dones):
+            infos[env]["terminal_observation"] = self._with_channel(infos[env]["terminal_observation"])
+        return self._with_channel(frames), rewards, dones, infos
+
+    def _with_channel(self, frames: Any) -> Any:
+        return frames[..., None] if self._lacks_it else frames
+
+
+@contextmanager
+def _opened(
+    extractor: FrozenExtractor, env_id: str, env_kwargs: dict[str, Any], ppo: HeadConfig, dqn: HeadConfig, seed: int
+) -> Iterator[tuple[VecEnv, VecEnv, FrozenFeatures, FrozenFeatures]]:
+    """The raw game, stacked frames for SB3's networks, and features environments for both heads."""
+    with (
+        closing(agentlab_envs.make_vec(env_id, ppo.num_envs, seed, **env_kwargs)) as raw,
+        closing(agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)) as frames,
+        closing(FrozenFeatures(open_frames(env_id, env_kwargs, ppo, seed), extractor, ppo.stack, ppo.sees)) as for_ppo,
+        closing(FrozenFeatures(open_frames(env_id, env_kwargs, dqn, seed), extractor, dqn.stack, dqn.sees)) as for_dqn,
+    ):
+        yield raw, VecFrameStack(WithChannel(frames), 4), for_ppo, for_dqn
+
+
+def _ready(env: FrozenFeatures, config: HeadConfig, seed: int) -> BaseAlgorithm:
+    """The DQN head, to be updated from its first step on."""
+    return build(env, replace(config, dqn=replace(config.dqn, learning_starts=1)), seed=seed, device="cpu")
+
+
+def _split_up(splits: dict[str, dict[str, float]], name: str, model: BaseAlgorithm, steps: int) -> tuple[int, float]:
+    """What `learned` gives; the microseconds a step that each part of it took are put into `splits`."""
+    watch = Stopwatch()
+    with timing.recorded() as split:
+        model.learn(steps, callback=watch)
+    microseconds = {part: seconds / model.num_timesteps * 1e6 for part, seconds in split.seconds().items()}
+    before_first_step = sum(split.seconds().values()) - watch.seconds
+    microseconds["other"] -= before_first_step / model.num_timesteps * 1e6
+    splits[name] = {part: round(value, 1) for part, value in microseconds.items()}
+    return model.num_timesteps, watch.seconds
+
+
+def _ratios(rates: dict[str, list[float]], to: str) -> dict[str, float]:
+    """The median over the repeats of each rate as a ratio to another one's in the same repeat."""
+    return {
+        name: median(rate / base for rate, base in zip(found, rates[to], strict=True)) for name, found in rates.items()
+    }
 
 
 def table(found: dict[str, Any]) -> str:
     """The measurement as lines for people."""
-    lines = [f"{found['env']}, {found['n_envs']} environments, {found['machine']['threads']} threads"]
-    for name, rate in found["steps_per_s"].items():
-        lines.append(f"{name:<30}{rate:>8,.0f} steps/s  {found['share_of_game'][name]:>5.0%} of the game alone")
+    machine = found["machine"]
+    lines = [f"{found['env']} on {machine['cores']} {machine['processor']} cores, {machine['threads']} threads"]
+    for name, rate in sorted(found["steps_per_s"].items(), key=lambda item: -item[1]):
+        lines.append(
+            f"{name:<36}{rate:>8,.0f} steps/s{found['share_of_game'][name]:>8.1%} of the game"
+            f"{found['times_sb3_ppo'][name]:>8.1f} x SB3 PPO on pixels"
+        )
+    for name, split in found["time_split"].items():
+        parts = ", ".join(f"{part} {value:.0f}" for part, value in sorted(split.items(), key=lambda item: -item[1]))
+        lines.append(f"{name}, microseconds a step waited for or spent on: {parts}")
     return "\n".join(lines)
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draws the rates as bars into an SVG."""
+    bars(found["steps_per_s"], "agent steps a second", path)

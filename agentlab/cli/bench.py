@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
+from agentlab.errors import InputError
 from agentlab.fields import from_plain
-from agentlab.recipe import Seed
+from agentlab.recipe import Count, Recipe, Seed
+
+Name = Literal["throughput", "memory", "scaling", "atari100k", "labels"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """Measures a trained run on this machine; keep it quiet meanwhile.
+    """Measures agentlab on this machine, beside others; keep it quiet meanwhile.
 
     $ agentlab bench throughput runs/pong
+    $ agentlab bench scaling runs/pong
     $ agentlab bench memory runs/pong
+    $ agentlab bench atari100k Pong Breakout Freeway --seeds 5
+    $ agentlab bench labels ALE/Pong-v5
 
-    throughput: agent steps a second of the game alone, seen through the extractor, and training both heads.
+    throughput: agent steps a second of the raw game, of ours and of Stable-Baselines3's algorithms.
+    scaling: the same for 1 to 256 environments, and as a training grows to a million steps; its memory.
     memory: bytes a transition of the replay memory of features, and of SB3's of images.
+    atari100k: scores after 100,000 agent steps, over several seeds, beside published ones.
+    labels: the score against the number of labelled frames.
     """
 
-    name: Annotated[tyro.conf.Positional[Literal["throughput", "memory"]], tyro.conf.arg(metavar="NAME")]
+    name: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="NAME")]
     """What to measure."""
-    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
-    """Folder of the run whose extractor, environment and head are measured."""
+    subjects: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN|GAME...")]
+    """The run whose extractor, environment and head are measured, or the games to train on."""
+    out: Path = Path("bench")
+    """Folder for the figures as JSON, the plot as SVG and the runs; those that are finished there are kept."""
+    seeds: Count = 5
+    """Seeds of atari100k."""
+    recipe: str = "atari100k"
+    """Recipe of the runs of atari100k and labels."""
     seed: Seed = 0
     """Seed of environments and weights."""
 
@@ -39,20 +54,62 @@ def read(args: Sequence[str]) -> Options:
 
 
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
+    from importlib import import_module
+
+    from agentlab.artefact import write_json
+
+    bench = import_module(f"agentlab.bench.{options.name}")
+    found = (_measure_games if options.name in ("atari100k", "labels") else _measure_run)(options, bench)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(options.out / f"{options.name}.json", found)
+    bench.plot(found, options.out / f"{options.name}.svg")
+    return Result(found, f"{bench.table(found)}\n{options.out / options.name}.json and .svg hold it")
+
+
+def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
     from agentlab.head import Agent
-
-    agent = Agent.load(options.run, "cpu")
-    if options.name == "memory":
-        from agentlab.bench import memory
-
-        found = memory.measure(agent.extractor, agent.meta["sees"], agent.meta["stack"], seed=options.seed)
-        return Result(found, memory.table(found))
-    from agentlab.bench import throughput
     from agentlab.progress import on_stderr
     from agentlab.recipe import HeadConfig
 
-    config = from_plain(HeadConfig, agent.meta["recipe"], str(options.run / "head" / "meta.json"))
-    found = throughput.measure(
+    run = Path(_only(options, "the folder of a run"))
+    agent = Agent.load(run, "cpu")
+    if options.name == "memory":
+        return dict(bench.measure(agent.extractor, agent.meta["sees"], agent.meta["stack"], seed=options.seed))
+    config = from_plain(HeadConfig, agent.meta["recipe"], str(run / "head" / "meta.json"))
+    found = bench.measure(
         agent.extractor, agent.env_id, agent.env_kwargs, config, seed=options.seed, progress=on_stderr()
     )
-    return Result(found, throughput.table(found))
+    return dict(found)
+
+
+def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
+    from agentlab import recipe as recipes
+    from agentlab.progress import on_stderr
+
+    recipe, progress = recipes.load(recipes.find(options.recipe)), on_stderr()
+    run: Callable[[Recipe, Path], Mapping[str, Any]] = _runner(progress)
+    if options.name == "labels":
+        env_id = _only(options, "the id of an environment")
+        out = options.out / "labels"
+        return dict(bench.measure(env_id, out, seed=options.seed, recipe=recipe, run=run, progress=progress))
+    if not options.subjects:
+        raise InputError("bench atari100k: expected games, such as Pong, found none")
+    out = options.out / "atari100k"
+    found = bench.measure(options.subjects, out, seeds=options.seeds, recipe=recipe, run=run, progress=progress)
+    return dict(found)
+
+
+def _runner(progress: Any) -> Callable[[Recipe, Path], Mapping[str, Any]]:
+    """Runs a recipe in a folder, going on where it was interrupted."""
+    from agentlab import pipeline
+
+    def run(recipe: Recipe, out: Path) -> Mapping[str, Any]:
+        return pipeline.run(replace(recipe, recordings=()), out, resume=True, progress=progress)
+
+    return run
+
+
+def _only(options: Options, expected: str) -> str:
+    if len(options.subjects) != 1:
+        raise InputError(f"bench {options.name}: expected {expected}, found {len(options.subjects)} of them")
+    return options.subjects[0]

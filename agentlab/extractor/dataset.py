@@ -20,23 +20,26 @@ BATCHES_AHEAD = 4
 
 
 class FrameDataset:
-    """The frames of some episodes with their label rows, by number.
+    """The frames of some episodes with their label rows, by number; `limit` takes so many of them, evenly spread.
 
     Labels are held in memory, 4 bytes a value; frames stay on disk and are decoded when asked for.
     """
 
-    def __init__(self, episodes: Sequence[Episode]) -> None:
+    def __init__(self, episodes: Sequence[Episode], limit: int | None = None) -> None:
         self._episodes = episodes
         lengths = np.array([episode.n_frames for episode in episodes])
         self._ends = np.cumsum(lengths)
         self._starts = self._ends - lengths
-        self.labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
+        self._taken = spread(int(self._ends[-1]), limit or int(self._ends[-1]))
+        labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
+        self.labels = labels[self._taken]
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return len(self._taken)
 
     def frames(self, indices: Indices) -> npt.NDArray[np.uint8]:
         """The frames with these numbers, uint8 `(n, *frame_shape)`."""
+        indices = self._taken[indices]
         of_episode = np.searchsorted(self._ends, indices, side="right")
         at = indices - self._starts[of_episode]
         return np.stack([self._episodes[e].frame(int(t)) for e, t in zip(of_episode, at, strict=True)])
@@ -61,8 +64,15 @@ def _ahead(load: Callable[[Indices], Batch], parts: Iterable[Indices]) -> Iterat
             yield pending.popleft().result()
 
 
-def split(recordings: Sequence[Recording], holdout: float, seed: int) -> tuple[FrameDataset, FrameDataset]:
-    """The frames to train on and those held out: whole episodes, about the share `holdout` of frames.
+def spread(n: int, wanted: int) -> Indices:
+    """At most `wanted` numbers below `n`, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, wanted)).astype(np.int64))
+
+
+def split(
+    recordings: Sequence[Recording], holdout: float, seed: int, limit: int | None = None
+) -> tuple[FrameDataset, FrameDataset]:
+    """The frames to train on, at most `limit`, and those held out: whole episodes, about the share `holdout` of frames.
 
     Which ones is drawn by `seed`. Either side gets at least one episode; there must be two.
     """
@@ -76,4 +86,4 @@ def split(recordings: Sequence[Recording], holdout: float, seed: int) -> tuple[F
             held_out.add(index)
             room -= lengths[index]
     trained_on = [episode for index, episode in enumerate(episodes) if index not in held_out]
-    return FrameDataset(trained_on), FrameDataset([episodes[index] for index in sorted(held_out)])
+    return FrameDataset(trained_on, limit), FrameDataset([episodes[index] for index in sorted(held_out)])

@@ -14,7 +14,7 @@ from agentlab import device as devices
 from agentlab import weights
 from agentlab.artefact import META, claim, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
-from agentlab.extractor.dataset import FrameDataset, Indices, split
+from agentlab.extractor.dataset import FrameDataset, Indices, split, spread
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtractor
 from agentlab.extractor.learner import Learner, Seams
@@ -62,7 +62,7 @@ def fit(
     check_recordings(recordings)
     with devices.computing(threads):
         picked = devices.pick(device)
-        trained_on, held_out = split(recordings, config.holdout, seed)
+        trained_on, held_out = split(recordings, config.holdout, seed, config.frames)
         seams = seams or Seams()
         looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
         learner = begin(recordings[0], trained_on, looked_at, config, seed, picked, seams, start)
@@ -170,12 +170,7 @@ def architecture(frame_shape: Sequence[int], config: ExtractorConfig, seed: int)
 def _looked_at(data: FrameDataset) -> Indices:
     """Evenly spread frames to take statistics from, few enough to be held at once."""
     frame_bytes = data.frames(np.zeros(1, np.int64)).nbytes
-    return _spread(len(data), min(FRAMES_LOOKED_AT, max(2, BYTES_LOOKED_AT // frame_bytes)))
-
-
-def _spread(n: int, wanted: int) -> Indices:
-    """At most `wanted` numbers below `n`, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, wanted)).astype(np.int64))
+    return spread(len(data), min(FRAMES_LOOKED_AT, max(2, BYTES_LOOKED_AT // frame_bytes)))
 
 
 def _keep(learner: Learner, checkpoint: Path | None) -> None:
@@ -242,7 +237,7 @@ def _plotted(schema: Any, true: Any, predicted: Any) -> dict[str, Any]:
     plotted = {}
     for column, name in enumerate(schema):
         present = np.flatnonzero(~np.isnan(true[:, column]))
-        at = present[_spread(len(present), PLOTTED_VALUES)] if len(present) else present
+        at = present[spread(len(present), PLOTTED_VALUES)] if len(present) else present
         found = predicted[at, column]
         plotted[name] = {
             "true": true[at, column].tolist(),

@@ -88,8 +88,10 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     slowly following target network and exploration drawn per environment. For a constant `target` R* it equals
     Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same `reward_function`, or
     a callable of each state. A lost life counts as an end if `life_loss_ends`. A random action is held for a random
-    number of steps, up to `longest_hold` (arXiv 2006.01782). Other arguments are SB3's, with defaults for features
-    instead of images and 16 environments; the slow copy takes over the share `tau` of the network after each update.
+    number of steps, up to `longest_hold` (arXiv 2006.01782). `widening` adds that share of how far an action is behind
+    the best to its difference, so that the best stands out (advantage learning, arXiv 1512.04860). Other arguments are
+    SB3's, with defaults for features instead of images and 16 environments; the slow copy takes over the share `tau` of
+    the network after each update.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
@@ -109,6 +111,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         reward_function: RewardFunction = environment_reward,
         life_loss_ends: bool = True,
         longest_hold: int = 100,
+        widening: float = 0.0,
         learning_rate: Any = 5e-4,
         learning_starts: int = 2_000,
         batch_size: int = 128,
@@ -122,7 +125,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         **sb3: Any,
     ) -> None:
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
-        self.longest_hold = longest_hold
+        self.longest_hold, self.widening = longest_hold, widening
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
             raise InputError("target_update_interval: the slow copy follows with every update; say how far with tau")
@@ -215,7 +218,12 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         assert batch.discounts is not None
         best = self.q_net.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
         still_to_come: Tensor = self.q_net_target(batch.next_observations).gather(1, best)
-        return -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
+        wanted = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
+        if self.widening:
+            seen = self.q_net_target.beyond_offset(batch.observations)
+            behind = seen.gather(1, batch.actions.long()) - seen.min(dim=1, keepdim=True).values
+            wanted += self.widening * behind
+        return wanted
 
     def loss(self, observations: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
         """The reward-difference loss, in units: how far D is from what it should be."""

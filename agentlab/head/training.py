@@ -200,6 +200,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         exploration_fraction=dqn.exploration_share,
         exploration_final_eps=dqn.exploration_final,
         longest_hold=dqn.longest_hold,
+        widening=dqn.widening,
         policy_kwargs={"net_arch": list(dqn.hidden)},
         **shared,
     )

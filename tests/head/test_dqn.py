@@ -65,16 +65,17 @@ class Actions(BaseCallback):
 
 
 class TestEqualsQLearningForAConstantTarget:
+    @pytest.mark.parametrize("widening", [0.0, 0.9])
     @pytest.mark.parametrize("target", [0.0, 1.0, -3.0])
-    def test_in_the_loss_of_a_batch(self, target: float):
+    def test_in_the_loss_of_a_batch(self, target: float, widening: float):
         """Double, over n steps, with true ends; Q is R*/(1 - gamma) - D, and its rewards are the environment's.
 
-        Both are measured in units of the target.
+        Both are measured in units of the target; the gap is widened by what advantage learning subtracts from Q.
         """
         torch.manual_seed(0)
         unit = abs(target) or 1.0
         gamma, n = 0.9, torch.tensor([[1], [3], [3], [2]])
-        model = learner(target=target, gamma=gamma)
+        model = learner(target=target, gamma=gamma, widening=widening)
         for parameter in model.q_net_target.parameters():
             parameter.data.add_(torch.randn_like(parameter))
         states, following = torch.tensor([[0], [1], [2], [0]]), torch.tensor([[1], [1], [0], [2]])
@@ -86,6 +87,8 @@ class TestEqualsQLearningForAConstantTarget:
             q, slow_q = end - model.q_net(states), end - model.q_net_target(following)
             best = (end - model.q_net(following)).argmax(dim=1, keepdim=True)
             wanted = returns + (1 - dones) * gamma**n * slow_q.gather(1, best)
+            here = end - model.q_net_target(states)
+            wanted -= widening * (here.max(dim=1, keepdim=True).values - here.gather(1, actions))
             expected = F.smooth_l1_loss(q.gather(1, actions) / unit, wanted / unit)
         torch.testing.assert_close(model.loss(states, actions, model.wanted(batch)), expected, rtol=1e-4, atol=1e-5)
 
@@ -181,6 +184,17 @@ class TestLearning:
         np.testing.assert_array_equal(memory.terminals[rows, 0], jumped)
         np.testing.assert_allclose(memory.rewards[rows, 0][jumped], Chain.JUMP - 2 - 0.5 / 0.5 * 2, rtol=1e-5)
         assert set(np.round(memory.rewards[rows, 0][~jumped], 4)) <= {np.float32(-2.2), np.float32(-1.0)}
+
+
+def test_widening_leaves_the_best_action_s_difference_and_moves_the_others_away():
+    found = []
+    for widening in (0.0, 0.8):
+        model = learner(identity(4), widening=widening, exploration_final_eps=1.0, gradient_steps=4).learn(3000)
+        with torch.no_grad():
+            found.append(model.q_net(torch.arange(3)[:, None]).sort(dim=1).values)
+    torch.testing.assert_close(found[1][:, 0], found[0][:, 0], rtol=0.05, atol=0.1)
+    gaps = [values[:, 1:] - values[:, :1] for values in found]
+    assert (gaps[1] > 2 * gaps[0]).all()
 
 
 class TestUpdates:

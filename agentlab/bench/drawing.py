@@ -1,0 +1,66 @@
+"""Plots of measurements as SVG files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentlab.artefact import write_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, GREY = "#2a78d6", "#8a8a85"
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "agentlab",
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def drawn(path: Path, width_in: float, height_in: float) -> Iterator[Axes]:
+    """Axes of a figure that is written to `path` as SVG when the block ends."""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    written = io.StringIO()
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        canvas = FigureCanvasSVG(figure)
+        yield figure.add_subplot()
+        canvas.print_figure(written, format="svg", metadata={"Date": None})
+    write_file(path, written.getvalue())
+
+
+def bars(values: Mapping[str, float], label: str, path: Path) -> None:
+    """A horizontal bar a value, the highest on top, on a logarithmic scale."""
+    names = sorted(values, key=lambda name: values[name])
+    with drawn(path, 7, 0.8 + 0.36 * len(names)) as axes:
+        colours = [GREY if name.startswith("SB3") or name == "raw game" else BLUE for name in names]
+        axes.barh(names, [values[name] for name in names], color=colours, log=True)
+        for row, name in enumerate(names):
+            axes.annotate(f" {values[name]:,.0f}", (values[name], row), va="center")
+        axes.set_xlabel(label)
+        axes.margins(x=0.12)
+
+
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, path: Path) -> None:
+    """A line a series over a logarithmic x, which starts at 0 upwards."""
+    with drawn(path, 6, 3.4) as axes:
+        for name, points in series.items():
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+        axes.set(xlabel=x, ylabel=y, xscale="log")
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        if len(series) > 1:
+            axes.legend()

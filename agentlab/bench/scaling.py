@@ -1,0 +1,150 @@
+"""How speed and memory scale: with the number of environments, and as a training grows to a million steps."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+import agentlab_envs
+from agentlab import device as devices
+from agentlab.bench.drawing import lines
+from agentlab.bench.throughput import learned, played
+from agentlab.extractor import FrozenExtractor
+from agentlab.head import FrozenFeatures
+from agentlab.head.training import build, open_frames
+from agentlab.progress import Progress
+from agentlab.recipe import HeadConfig
+
+ENVIRONMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+STEPS = 8_192
+ROLLOUT = 2_048
+GROWN = 1_000_000
+PARTS = 10
+
+
+def measure(
+    extractor: FrozenExtractor,
+    env_id: str,
+    env_kwargs: dict[str, Any],
+    config: HeadConfig,
+    *,
+    seed: int,
+    progress: Progress,
+    environments: Sequence[int] = ENVIRONMENTS,
+    steps: int = STEPS,
+    grown: int = GROWN,
+) -> dict[str, Any]:
+    """Agent steps a second with each number of environments, and in each tenth of a DQN training of `grown` steps.
+
+    That training has one update for each step of all its environments, or it would take an hour; every transition
+    stays in its memory. Its peak memory is that of the process.
+    """
+    rates: dict[str, list[tuple[int, float]]] = {"raw game": [], "game and extractor": [], "RewardDifferencePPO": []}
+    with devices.computing(0):
+        with progress.task("environments", len(environments), "numbers of environments") as task:
+            for n_envs in environments:
+                some = max(steps * n_envs // max(environments), 32 * n_envs)
+                rollout = max(ROLLOUT // n_envs, 2)
+                ppo = replace(config, algorithm="ppo", n_envs=n_envs, ppo=replace(config.ppo, rollout=rollout))
+                with (
+                    closing(agentlab_envs.make_vec(env_id, n_envs, seed, **env_kwargs)) as raw,
+                    closing(open_frames(env_id, env_kwargs, ppo, seed)) as frames,
+                ):
+                    env = FrozenFeatures(frames, extractor, ppo.stack, ppo.sees)
+                    model = build(env, ppo, seed=seed, device="cpu")
+                    for name, (n, seconds) in {
+                        "raw game": played(raw, some, seed),
+                        "game and extractor": played(env, some, seed),
+                        "RewardDifferencePPO": learned(model, some),
+                    }.items():
+                        rates[name].append((n_envs, n / seconds))
+                task.advance()
+        by_tenth = growth(extractor, env_id, env_kwargs, config, seed=seed, progress=progress, steps=grown)
+    return {
+        "env": env_id,
+        "steps_per_s": rates,
+        "growth": {
+            "steps": grown,
+            "steps_per_s": by_tenth,
+            "last_to_first": by_tenth[-1] / by_tenth[0],
+            "peak_memory_mb": peak_memory_mb(),
+        },
+        "machine": {"cores": devices.cores()},
+    }
+
+
+def growth(
+    extractor: FrozenExtractor,
+    env_id: str,
+    env_kwargs: dict[str, Any],
+    config: HeadConfig,
+    *,
+    seed: int,
+    progress: Progress,
+    steps: int,
+) -> list[float]:
+    """Agent steps a second in each tenth of a DQN training of so many steps, all of them kept in memory."""
+    dqn = replace(config, algorithm="dqn", n_envs=None)
+    each = 1 / dqn.num_envs
+    dqn = replace(dqn, dqn=replace(dqn.dqn, memory=steps, updates_per_step=each, learning_starts=1))
+    with closing(open_frames(env_id, env_kwargs, dqn, seed)) as frames:
+        env = FrozenFeatures(frames, extractor, dqn.stack, dqn.sees)
+        with progress.task("growth", steps, "steps") as task:
+            laps = Laps(steps / PARTS, task.advance)
+            build(env, dqn, seed=seed, device="cpu").learn(steps, callback=laps)
+    return laps.rates
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has had, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+class Laps(BaseCallback):
+    """Agent steps a second of each so many steps."""
+
+    def __init__(self, every: float, advance: Any) -> None:
+        super().__init__()
+        self.rates: list[float] = []
+        self._every, self._advance = every, advance
+
+    def _on_training_start(self) -> None:
+        self._steps, self._began_s = 0, time.perf_counter()
+
+    def _on_step(self) -> bool:
+        self._advance(self.training_env.num_envs)
+        if self.num_timesteps >= self._every * (len(self.rates) + 1):
+            now_s = time.perf_counter()
+            self.rates.append((self.num_timesteps - self._steps) / (now_s - self._began_s))
+            self._steps, self._began_s = self.num_timesteps, now_s
+        return True
+
+
+def table(found: dict[str, Any]) -> str:
+    """The measurement as lines for people."""
+    grown = found["growth"]
+    numbers = [n_envs for n_envs, _ in next(iter(found["steps_per_s"].values()))]
+    lines_ = [f"{found['env']}, steps/s with" + "".join(f"{n:>8}" for n in numbers) + "  environments"]
+    lines_ += [
+        f"{name:<24}" + "".join(f"{rate:>8,.0f}" for _, rate in rates) for name, rates in found["steps_per_s"].items()
+    ]
+    lines_ += [
+        f"a DQN training of {grown['steps']:,} steps: " + ", ".join(f"{rate:,.0f}" for rate in grown["steps_per_s"]),
+        f"steps/s in its tenths, the last {grown['last_to_first']:.0%} of the first; "
+        f"peak memory {grown['peak_memory_mb']:,.0f} MB",
+    ]
+    return "\n".join(lines_)
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draws the rates over the number of environments into an SVG."""
+    lines(found["steps_per_s"], "environments", "agent steps a second", path)
