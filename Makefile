@@ -21,8 +21,8 @@ check: .venv/installed ## lint, format and types
 	$(BIN)/mypy
 
 bench: .venv/installed ## speed and memory of the run that make demo left
-	$(BIN)/agentlab bench throughput $(OUT)
-	$(BIN)/agentlab bench memory $(OUT)
+	$(BIN)/agentlab bench throughput $(OUT) --out $(OUT)/bench
+	$(BIN)/agentlab bench memory $(OUT) --out $(OUT)/bench
 
 .venv/installed: pyproject.toml .ci/system-packages
 	PYTHON=$(PYTHON) sh .ci/system-packages

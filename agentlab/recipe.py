@@ -97,9 +97,9 @@ class DQNConfig:
     """Share of the training over which random actions fade out."""
     exploration_final: Annotated[float, Range(0, 1)] = 0.4
     """Share of random actions that stays in the boldest environment; the others explore less and less."""
-    widening: Annotated[float, Range(0, 1, below_high=True)] = 0.9
+    widening: Annotated[float, Range(0, 1, below_high=True)] = 0.0
     """Share of how far an action is behind the best that is added to its difference, so that the best stands out."""
-    longest_hold: Count = 100
+    longest_hold: Count = 1
     """Most steps for which a random action is held; 1 draws each anew."""
     hidden: tuple[Count, ...] = (256, 256)
     """Widths of the hidden layers."""

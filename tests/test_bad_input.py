@@ -152,6 +152,14 @@ class TestUnknownNames:
     def test_policy(self, refuses: Refuses, out: Path):
         refuses(["record", SQUARE, "--out", out, "--policy", "randon"], "policy 'randon'", "Did you mean 'random'?")
 
+    def test_what_is_benched(self, refuses: Refuses, out: Path):
+        refuses(["bench", "throughput", "--out", out], "bench throughput: expected the folder of a run, found 0")
+        refuses(["bench", "memory", "one", "two", "--out", out], "bench memory: expected the folder of a run, found 2")
+        refuses(["bench", "scaling", out / "none", "--out", out], str(out / "none"))
+        refuses(["bench", "atari100k", "--out", out], "bench atari100k: expected games, such as Pong, found none")
+        refuses(["bench", "atari100k", "Pnog", "--out", out], "Pnog")
+        refuses(["bench", "labels", "--out", out], "bench labels: expected the id of an environment, found 0")
+
     def test_device(self, refuses: Refuses, recording: Path, out: Path):
         refuses(["fit", recording, "--out", out, "--device", "gpu"], "gpu")
 

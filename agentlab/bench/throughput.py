@@ -34,6 +34,9 @@ from agentlab.recording.provenance import installed_version
 PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "openvino", "numpy")
 SLOWER = 8
 """Networks on pixels are measured on this many times fewer steps."""
+ON_PIXELS = "SB3 PPO CnnPolicy"
+SMALLEST_SIDE = 36
+"""Of the frames that SB3's network on pixels takes."""
 SB3_ENVS = 8
 SB3_PPO: dict[str, Any] = {
     "n_steps": 128,
@@ -90,17 +93,12 @@ def measure(
             "SB3 PPO MlpPolicy on our features": lambda: learned(
                 PPO("MlpPolicy", for_ppo, n_steps=32, batch_size=512, n_epochs=4, seed=seed, device="cpu"), steps
             ),
-            "SB3 PPO CnnPolicy": lambda: learned(
-                PPO("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_PPO), max(fewer, SB3_ENVS * SB3_PPO["n_steps"])
-            ),
         }
         if isinstance(raw.action_space, gym.spaces.Discrete):
             things["RewardDifferenceDQN"] = lambda: _split_up(
                 splits, "RewardDifferenceDQN", _ready(for_dqn, dqn, seed), fewer
             )
-            things["SB3 DQN CnnPolicy"] = lambda: learned(
-                DQN("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_DQN), fewer
-            )
+        things |= _of_sb3_on_pixels(pixels, fewer, seed, progress)
         rates: dict[str, list[float]] = {name: [] for name in things}
         with progress.task("throughput", repeats * len(things), "measurements") as task:
             for _ in range(repeats):
@@ -115,7 +113,7 @@ def measure(
         "n_envs": {"raw game": ppo.num_envs, "ppo": ppo.num_envs, "dqn": dqn.num_envs, "SB3 on pixels": SB3_ENVS},
         "steps_per_s": medians,
         "share_of_game": _ratios(rates, "raw game"),
-        "times_sb3_ppo": _ratios(rates, "SB3 PPO CnnPolicy"),
+        "times_sb3_ppo": _ratios(rates, ON_PIXELS) if ON_PIXELS in rates else {},
         "time_split": splits,
         "repeats": rates,
         "machine": {"cores": devices.cores(), "threads": threads, "processor": platform.machine()},
@@ -195,6 +193,23 @@ def _opened(
         yield raw, VecFrameStack(WithChannel(frames), 4), for_ppo, for_dqn
 
 
+def _of_sb3_on_pixels(pixels: VecEnv, steps: int, seed: int, progress: Progress) -> dict[str, Rate]:
+    """SB3's algorithms on pixels, those that can take such frames and actions."""
+    shape = pixels.observation_space.shape or ()
+    if min(shape[:2]) < SMALLEST_SIDE:
+        progress.say(f"SB3's CnnPolicy is left out: it needs frames of at least {SMALLEST_SIDE} pixels a side")
+        return {}
+    rollout = SB3_ENVS * SB3_PPO["n_steps"]
+    things: dict[str, Rate] = {
+        ON_PIXELS: lambda: learned(PPO("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_PPO), max(steps, rollout))
+    }
+    if isinstance(pixels.action_space, gym.spaces.Discrete):
+        things["SB3 DQN CnnPolicy"] = lambda: learned(
+            DQN("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_DQN), steps
+        )
+    return things
+
+
 def _ready(env: FrozenFeatures, config: HeadConfig, seed: int) -> BaseAlgorithm:
     """The DQN head, to be updated from its first step on."""
     return build(env, replace(config, dqn=replace(config.dqn, learning_starts=1)), seed=seed, device="cpu")
@@ -226,7 +241,7 @@ def table(found: dict[str, Any]) -> str:
     for name, rate in sorted(found["steps_per_s"].items(), key=lambda item: -item[1]):
         lines.append(
             f"{name:<36}{rate:>8,.0f} steps/s{found['share_of_game'][name]:>8.1%} of the game"
-            f"{found['times_sb3_ppo'][name]:>8.1f} x SB3 PPO on pixels"
+            + "".join(f"{times[name]:>8.1f} x {ON_PIXELS}" for times in [found["times_sb3_ppo"]] if times)
         )
     for name, split in found["time_split"].items():
         parts = ", ".join(f"{part} {value:.0f}" for part, value in sorted(split.items(), key=lambda item: -item[1]))

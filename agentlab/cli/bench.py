@@ -11,9 +11,9 @@ import tyro
 
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
-from agentlab.errors import InputError
+from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.fields import from_plain
-from agentlab.recipe import Count, Recipe, Seed
+from agentlab.recipe import Count, Recipe, RefreshConfig, Seed
 
 Name = Literal["throughput", "memory", "scaling", "atari100k", "labels"]
 
@@ -86,12 +86,12 @@ def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
     from agentlab import recipe as recipes
     from agentlab.progress import on_stderr
 
-    recipe, progress = recipes.load(recipes.find(options.recipe)), on_stderr()
+    recipe, progress = replace(recipes.load(recipes.find(options.recipe)), recordings=()), on_stderr()
     run: Callable[[Recipe, Path], Mapping[str, Any]] = _runner(progress)
     if options.name == "labels":
         env_id = _only(options, "the id of an environment")
-        out = options.out / "labels"
-        return dict(bench.measure(env_id, out, seed=options.seed, recipe=recipe, run=run, progress=progress))
+        out, unrefreshed = options.out / "labels", replace(recipe, refresh=RefreshConfig())
+        return dict(bench.measure(env_id, out, seed=options.seed, recipe=unrefreshed, run=run, progress=progress))
     if not options.subjects:
         raise InputError("bench atari100k: expected games, such as Pong, found none")
     out = options.out / "atari100k"
@@ -104,7 +104,12 @@ def _runner(progress: Any) -> Callable[[Recipe, Path], Mapping[str, Any]]:
     from agentlab import pipeline
 
     def run(recipe: Recipe, out: Path) -> Mapping[str, Any]:
-        return pipeline.run(replace(recipe, recordings=()), out, resume=True, progress=progress)
+        try:
+            return pipeline.run(recipe, out, resume=out.exists(), progress=progress)
+        except InterruptedWorkError as interrupt:
+            raise InterruptedWorkError(
+                f"interrupted; {out} keeps what was reached; the same command goes on"
+            ) from interrupt
 
     return run
 

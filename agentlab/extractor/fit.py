@@ -73,6 +73,8 @@ def fit(
         progress = progress or NoProgress()
         for recording in recordings:
             progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
+        if config.frames is not None and len(trained_on) < config.frames:
+            progress.say(f"fit: {config.frames:,} frames were asked for; takes the {len(trained_on):,} there are")
         run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
         learner.eye.eval()
         with torch.inference_mode():

@@ -110,7 +110,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         target: Target = 1.0,
         reward_function: RewardFunction = environment_reward,
         life_loss_ends: bool = True,
-        longest_hold: int = 100,
+        longest_hold: int = 1,
         widening: float = 0.0,
         learning_rate: Any = 5e-4,
         learning_starts: int = 2_000,

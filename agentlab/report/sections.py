@@ -113,21 +113,29 @@ def labels(run: RunFiles) -> Html:
 
 
 def timings(run: RunFiles) -> Html:
-    """How long each stage took."""
+    """How long each stage took, and what the training's time was spent on."""
     if not run.timings:
         return section("Where the time went", absent("No stage has finished yet."), id_="time")
-    longest, total = max(run.timings.values()), sum(run.timings.values())
+    tables = [_bars(run.timings, f"Time per stage, {duration(sum(run.timings.values()))} in all")]
+    split = (run.head.get("metrics") or {}).get("seconds")
+    if split:
+        tables.append(_bars(split, "What the head's training spent its time on; for the game, how long it waited"))
+    return section("Where the time went", *tables, id_="time")
+
+
+def _bars(seconds: Mapping[str, float], caption: str) -> Html:
+    """A row with a bar for each part of the time."""
+    longest = max(seconds.values()) or 1
     rows = [
         tag(
             "tr",
-            tag("th", stage, scope="row"),
-            tag("td", tag("span", class_="bar", style=f"width:{100 * seconds / (longest or 1):.1f}%"), class_="bars"),
-            tag("td", duration(seconds), class_="number"),
+            tag("th", part, scope="row"),
+            tag("td", tag("span", class_="bar", style=f"width:{100 * taken / longest:.1f}%"), class_="bars"),
+            tag("td", duration(taken), class_="number"),
         )
-        for stage, seconds in run.timings.items()
+        for part, taken in seconds.items()
     ]
-    caption = tag("caption", f"Time per stage, {duration(total)} in all")
-    return section("Where the time went", tag("table", caption, tag("tbody", *rows), class_="timings"), id_="time")
+    return tag("table", tag("caption", caption), tag("tbody", *rows), class_="timings")
 
 
 def recipe(run: RunFiles) -> Html:

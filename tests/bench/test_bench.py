@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import VecEnvWrapper
+from tiny import CATCH, fitted, recorded
 
-from agentlab.bench import memory, throughput
+import agentlab_envs
+from agentlab.bench import memory, scaling, throughput
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures
-from agentlab.head.training import open_frames
+from agentlab.head.training import build, open_frames
 from agentlab.progress import NoProgress
 from agentlab.recipe import DQNConfig, HeadConfig, PPOConfig
 
 SQUARE = "games:Test/Square-v0"
+SMALL = HeadConfig(stack=2, dqn=DQNConfig(learning_starts=4), ppo=PPOConfig(rollout=4, batch_size=64))
+
+
+class Said(NoProgress):
+    """A progress that keeps what was said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
 
 
 @pytest.mark.parametrize("sees", ["labels", "all"])
@@ -28,14 +43,39 @@ def test_memory_of_features_takes_a_fraction_of_that_of_images(square_extractor:
     assert f"{found['ratio']:.0f} times as much" in memory.table(found)
 
 
-def test_throughput_measures_game_extractor_and_both_heads(square_extractor: FrozenExtractor):
-    config = HeadConfig(n_envs=2, stack=2, dqn=DQNConfig(learning_starts=4))
-    found = throughput.measure(square_extractor, SQUARE, {}, config, seed=0, progress=NoProgress(), steps=64, repeats=1)
-    assert list(found["steps_per_s"]) == [
-        "game", "game and extractor", "training RewardDifferencePPO", "training RewardDifferenceDQN",
-    ]  # fmt: skip
-    assert found["repeats"].keys() == found["steps_per_s"].keys() == found["share_of_game"].keys()
-    assert "training RewardDifferencePPO" in throughput.table(found)
+def test_throughput_measures_ours_and_sb3_s_beside_the_raw_game(tmp_path: Path):
+    extractor = fitted(recorded(CATCH, tmp_path / "recording"), tmp_path / "extractor")
+    found = throughput.measure(
+        extractor, CATCH, {}, SMALL, seed=0, progress=NoProgress(), steps=64, repeats=1
+    )  # fmt: skip
+    assert set(found["steps_per_s"]) == {
+        "raw game", "game and extractor", "RewardDifferencePPO", "RewardDifferenceDQN",
+        "SB3 PPO MlpPolicy on our features", "SB3 PPO CnnPolicy", "SB3 DQN CnnPolicy",
+    }  # fmt: skip
+    assert found["repeats"].keys() == found["share_of_game"].keys() == found["steps_per_s"].keys()
+    assert found["times_sb3_ppo"]["SB3 PPO CnnPolicy"] == found["share_of_game"]["raw game"] == 1
+    ratio = found["steps_per_s"]["RewardDifferencePPO"] / found["steps_per_s"]["raw game"]
+    assert found["share_of_game"]["RewardDifferencePPO"] == pytest.approx(ratio)
+    assert "RewardDifferencePPO" in throughput.table(found)
+    throughput.plot(found, tmp_path / "plot.svg")
+    assert "SB3 PPO CnnPolicy" in (tmp_path / "plot.svg").read_text()
+
+
+def test_networks_that_cannot_take_the_frames_are_left_out_by_name(square_extractor: FrozenExtractor):
+    progress = Said()
+    found = throughput.measure(square_extractor, SQUARE, {}, SMALL, seed=0, progress=progress, steps=64, repeats=1)
+    assert not any("CnnPolicy" in name for name in found["steps_per_s"])
+    assert found["times_sb3_ppo"] == {}
+    assert "RewardDifferencePPO" in throughput.table(found)
+    assert progress.lines == ["SB3's CnnPolicy is left out: it needs frames of at least 36 pixels a side"]
+
+
+@pytest.mark.parametrize("name", ["RewardDifferencePPO", "RewardDifferenceDQN"])
+def test_the_time_split_is_that_of_a_step(square_extractor: FrozenExtractor, name: str):
+    found = throughput.measure(square_extractor, SQUARE, {}, SMALL, seed=0, progress=NoProgress(), steps=256, repeats=1)
+    split = found["time_split"][name]
+    assert split.keys() == {"game", "extractor", "policy", "update", "other"}
+    assert sum(split.values()) == pytest.approx(1e6 / found["steps_per_s"][name], rel=0.02)
 
 
 @pytest.mark.parametrize("algorithm", ["dqn", "ppo"])
@@ -55,5 +95,36 @@ def test_the_steps_of_a_training_are_those_its_environments_made(
 
     config = HeadConfig(n_envs=3, stack=2, algorithm=algorithm, ppo=PPOConfig(rollout=8))
     with closing(open_frames(SQUARE, {}, config, 0)) as frames:
-        steps = throughput.learn(FrozenFeatures(Counting(frames), square_extractor, 2), config, 30, seed=0)
+        env = FrozenFeatures(Counting(frames), square_extractor, 2)
+        steps, seconds = throughput.learned(build(env, config, seed=0, device="cpu"), 30)
     assert steps == made >= 30
+    assert seconds > 0
+
+
+def test_frames_without_a_channel_get_one():
+    env = throughput.WithChannel(agentlab_envs.make_vec(SQUARE, 2, 0))
+    assert env.observation_space.shape == (32, 32, 1)
+    assert env.reset().shape == (2, 32, 32, 1)
+    for _ in range(10):
+        frames, _, dones, infos = env.step(np.zeros(2, int))
+    assert frames.shape == (2, 32, 32, 1)  # type: ignore[union-attr]
+    assert dones.all()
+    assert infos[0]["terminal_observation"].shape == (32, 32, 1)
+
+
+def test_scaling_measures_numbers_of_environments_and_a_growing_memory(
+    square_extractor: FrozenExtractor, tmp_path: Path
+):
+    found = scaling.measure(
+        square_extractor, SQUARE, {}, SMALL, seed=0, progress=NoProgress(), environments=(1, 2), steps=64, grown=400
+    )  # fmt: skip
+    assert {name: [n for n, _ in rates] for name, rates in found["steps_per_s"].items()} == {
+        "raw game": [1, 2], "game and extractor": [1, 2], "RewardDifferencePPO": [1, 2]
+    }  # fmt: skip
+    growth = found["growth"]
+    assert len(growth["steps_per_s"]) == 10
+    assert growth["last_to_first"] == growth["steps_per_s"][-1] / growth["steps_per_s"][0]
+    assert 50 < growth["peak_memory_mb"] < 20_000
+    assert "of the first" in scaling.table(found)
+    scaling.plot(found, tmp_path / "plot.svg")
+    assert "<svg" in (tmp_path / "plot.svg").read_text()

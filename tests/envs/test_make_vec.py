@@ -202,3 +202,19 @@ def test_no_copies_are_refused() -> None:
 def test_labels_of_an_environment_that_has_none_are_refused() -> None:
     with pytest.raises(ValueError, match="ALE/Alien-v5: labels were asked for, and the environment has none"):
         agentlab_envs.make_vec("ALE/Alien-v5", 1, 0, labels=True)
+
+
+def test_a_lost_life_is_said_where_the_game_goes_on() -> None:
+    venv = agentlab_envs.make_vec("ALE/Breakout-v5", 2, 3, **SURE)
+    venv.reset()
+    lost, ends = np.zeros(2, int), np.zeros(2, int)
+    random = np.random.default_rng(0)
+    while ends.min() < 1:
+        _, _, dones, infos = venv.step(random.integers(4, size=2))
+        for copy, info in enumerate(infos):
+            if not ends[copy]:
+                lost[copy] += info.get("life_lost", False)
+                assert not (dones[copy] and "life_lost" in info)
+        ends += dones
+    venv.close()
+    assert lost.tolist() == [4, 4]  # of five lives the last ends the game

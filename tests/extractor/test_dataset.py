@@ -41,6 +41,17 @@ def episodes_of(data: FrameDataset) -> set[int]:
 LENGTHS = st.lists(st.integers(1, 40), min_size=2, max_size=12)
 
 
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 200))
+def test_a_limit_takes_so_many_frames_from_all_over(lengths: list[int], limit: int):
+    whole, some = FrameDataset(pretend(lengths)), FrameDataset(pretend(lengths), limit)
+    assert len(some) == min(limit, len(whole))
+    np.testing.assert_array_equal(some.frames(np.arange(len(some))), some.labels.astype(np.uint8))
+    places = [whole.labels.tolist().index(row) for row in some.labels.tolist()]
+    assert places == sorted(set(places))
+    assert len(some) == 1 or max(np.diff(places)) <= (len(whole) - 1) / (len(some) - 1) + 1
+
+
 class TestSplit:
     @settings(deadline=None)
     @given(LENGTHS, st.floats(0.01, 0.99), st.integers(0, 100))

@@ -9,14 +9,14 @@ import games
 import numpy as np
 import pytest
 from label_games import Rise
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from tiny import CATCH
 
 import agentlab_envs
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures, RewardDifferenceDQN, RewardDifferencePPO, State
-from agentlab.head.difference import RewardDifference, WithoutLabels
+from agentlab.head.difference import RewardDifference, WithoutLabels, lives_lost
 from agentlab.head.reward import Target, environment_reward
 
 GAMMA = 0.9
@@ -43,6 +43,25 @@ class TestPay:
         terminated = ordinary - GAMMA * 5.0 / (1 - GAMMA)
         found = rewards_of(paying(rise()), 6)
         assert found == pytest.approx([ordinary, ordinary, terminated, ordinary, ordinary, ordinary])
+
+    @pytest.mark.parametrize("ends", [True, False])
+    def test_of_a_lost_life_is_that_of_an_end_unless_told_otherwise(self, ends: bool):
+        class Lives(VecEnvWrapper):
+            def reset(self) -> Any:
+                return self.venv.reset()
+
+            def step_wait(self) -> Any:
+                observations, rewards, dones, infos = self.venv.step_wait()
+                infos[0]["life_lost"] = True
+                return observations, rewards, dones, infos
+
+        venv = Lives(rise(2, length=10))
+        env = RewardDifference(venv, venv.reset(), GAMMA, environment_reward, 5.0, life_loss_ends=ends)
+        _, rewards, dones, infos = env.step(np.zeros(2, int))
+        assert not dones.any()
+        assert lives_lost(infos).tolist() == [ends, False]
+        lost = GAMMA * 5.0 / (1 - GAMMA) if ends else 0
+        assert rewards.tolist() == pytest.approx([-(5.0 - 2.0) - lost, -(5.0 - 2.0)])
 
     def test_of_an_end_makes_the_whole_difference_that_of_a_state_forever_as_far_away(self):
         found = rewards_of(paying(rise(length=1), reward_function=lambda state: 0 * state.reward), 1)[0]

@@ -228,7 +228,7 @@ class TestUpdates:
 
 class TestExploration:
     def test_fades_out_and_is_drawn_for_each_environment(self):
-        model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.3, longest_hold=1)
+        model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.3)
         model.learn(400)
         assert model.exploration_rate == pytest.approx(0.3)
         states = np.zeros(8, int)
@@ -239,7 +239,7 @@ class TestExploration:
         assert not differs.all(axis=1).any()
 
     def test_holds_random_actions_for_a_while(self):
-        model = learner(identity(8), exploration_final_eps=0.2, learning_starts=0)
+        model = learner(identity(8), exploration_final_eps=0.2, longest_hold=100)
         model.exploration_rate = 0.2
         states = np.zeros(8, int)
         greedy = model.predict(states, deterministic=True)[0]

@@ -204,3 +204,36 @@ class TestRefusals:
     def test_of_an_empty_stack(self, square_extractor: FrozenExtractor):
         with pytest.raises(InputError, match="stack: expected at least 1 frame, found 0"):
             FrozenFeatures(squares(1), square_extractor, stack=0)
+
+
+def test_parts_seen_apart_are_what_the_whole_sees(catch_extractor: FrozenExtractor):
+    def catches(n: int, seed: int) -> VecEnv:
+        return agentlab_envs.make_vec(CATCH, n, seed)
+
+    whole = FrozenFeatures(catches(3, 5), catch_extractor, STACK)
+    parts = FrozenFeatures(agentlab_envs.SideBySide([catches(2, 5), catches(1, 7)]), catch_extractor, STACK)
+    assert [part.num_envs for part in parts.parts] == [2, 1]
+    close(parts.reset(), whole.reset())
+    for actions in np.random.default_rng(0).integers(0, 3, (120, 3)):
+        (found, _, dones, infos), (expected, _, expected_dones, expected_infos) = (
+            parts.step(actions),
+            whole.step(actions),
+        )
+        close(found, expected)
+        np.testing.assert_array_equal(dones, expected_dones)
+        for env in np.flatnonzero(dones):
+            close(infos[env]["terminal_observation"], expected_infos[env]["terminal_observation"])
+
+
+def test_another_extractor_is_seen_through_from_then_on(catch_extractor: FrozenExtractor):
+    class Shifted(Counting):
+        def percepts(self, frames: Any, sees: Sees) -> Any:
+            return super().percepts(frames, sees) + 1
+
+    frames = agentlab_envs.SideBySide([agentlab_envs.make_vec(CATCH, 1, 5), agentlab_envs.make_vec(CATCH, 1, 6)])
+    env = FrozenFeatures(frames, catch_extractor, STACK)
+    space, before = env.observation_space, env.reset()
+    env.see_through(Shifted(catch_extractor))  # type: ignore[arg-type]
+    frames.seed(5)
+    close(env.reset(), before + 1)
+    assert env.observation_space == space

@@ -305,6 +305,19 @@ def test_discrete_states_are_kept():
     assert torch.equal(batch.next_observations, batch.observations + 1)
 
 
+def test_a_lost_life_is_an_end_after_which_the_episode_goes_on():
+    made = memory(1, 2, 3, 20)
+    states = np.arange(24, dtype=np.float16).reshape(6, 1, 4)
+    for step in range(5):
+        infos = [{"life_lost": True}] if step == 2 else [{}]
+        made.add(states[step], states[step + 1], np.zeros(1), np.ones(1), np.zeros(1, bool), infos)
+    assert made.terminals[:5, 0].tolist() == [False, False, True, False, False]
+    batch = made._get_samples(np.array([0, 1, 2]))
+    assert batch.dones[:, 0].tolist() == [1, 1, 1]
+    assert batch.rewards[:, 0].tolist() == pytest.approx([1 + GAMMA + GAMMA**2, 1 + GAMMA, 1])
+    assert made.ages[:5, 0].tolist() == [0, 1, 1, 1, 1]
+
+
 def test_takes_at_most_a_fiftieth_of_sb3_s_image_buffer():
     images = spaces.Box(0, 255, (4, 84, 84), np.uint8)
     stored = ReplayBuffer(100, images, ACTIONS, "cpu", n_envs=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from label_games import Rise
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox, IdentityEnvMultiDiscrete
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -16,6 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agentlab.errors import InputError
 from agentlab.head import RewardDifferencePPO, State
+from agentlab_envs import SideBySide
 
 SMALL: dict[str, Any] = {
     "policy_kwargs": {"net_arch": [32]},
@@ -98,6 +101,61 @@ class TestTarget:
             baseline = float(model.policy.predict_values(torch.tensor([[13.0]])))
         model.learn(32)
         assert float(model.rollout_buffer.returns[5, 0]) == pytest.approx(-(5 - 2.0) + 0.5 * baseline, rel=1e-3)
+
+
+class Noted(DummyVecEnv):
+    """Notes when its steps begin and end."""
+
+    def __init__(self, name: str, noted: list[str]) -> None:
+        super().__init__([lambda: IdentityEnv(3, ep_length=20)])
+        self.seed(0)
+        self._name, self._noted = name, noted
+
+    def step_async(self, actions: Any) -> None:
+        self._noted.append(f"{self._name} begins")
+        super().step_async(actions)
+
+    def step_wait(self) -> Any:
+        self._noted.append(f"{self._name} ends")
+        return super().step_wait()
+
+
+class TestRollouts:
+    @pytest.mark.parametrize("env", [identity(3), DummyVecEnv([Rise] * 2)], ids=["identity", "rise"])
+    def test_are_those_of_sb3_s_own_loop(self, env: Any):
+        class OwnLoop(RewardDifferencePPO):
+            def collect_rollouts(self, env: Any, *args: Any, **kwargs: Any) -> bool:
+                return PPO.collect_rollouts(self, self._paying_difference(env), *args, **kwargs)
+
+        def learned(algorithm: type[RewardDifferencePPO]) -> dict[str, torch.Tensor]:
+            made = copy.deepcopy(env)
+            return weights(algorithm("MlpPolicy", made, **SMALL).learn(200))
+
+        assert equal(learned(RewardDifferencePPO), learned(OwnLoop))
+
+    def test_step_one_part_while_the_other_s_actions_are_chosen(self):
+        noted: list[str] = []
+        model = learner(SideBySide([Noted("a", noted), Noted("b", noted)]), n_steps=3)
+        model.learn(6)
+        assert noted == [
+            "a begins", "b begins",
+            "a ends", "a begins", "b ends", "b begins",
+            "a ends", "a begins", "b ends", "b begins",
+            "a ends", "b ends",
+        ]  # fmt: skip
+
+    def test_stopped_by_a_callback_leave_no_step_underway(self):
+        noted: list[str] = []
+        model = learner(SideBySide([Noted("a", noted), Noted("b", noted)]))
+        model.learn(64, callback=lambda _, __: model.num_timesteps < 20)
+        assert model.num_timesteps == 20
+        assert noted.count("a begins") == noted.count("a ends") == noted.count("b ends")
+        model.learn(64, reset_num_timesteps=False)
+        assert noted.count("a begins") == noted.count("a ends")
+
+    def test_with_state_dependent_exploration_are_collected_too(self):
+        env = DummyVecEnv([lambda: IdentityEnvBox(eps=0.5, ep_length=20)] * 2)
+        learner(env, use_sde=True, policy_kwargs={"net_arch": [8]}).learn(64)
 
 
 class TestLearning:

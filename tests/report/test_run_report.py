@@ -147,6 +147,17 @@ def test_json_of_another_form_is_said_and_the_rest_shown(run: Path, part: str, s
     assert "env: agentlab/Catch-v0" in text_of(page, "recipe")
 
 
+def test_what_the_training_spent_its_time_on_is_shown(run: Path) -> None:
+    assert "update" not in text_of(page_of(run), "time")
+    meta = json.loads((run / "head" / "meta.json").read_text())
+    meta["metrics"] = {"seconds": {"update": 83.0, "game": 12.5}}
+    (run / "head" / "meta.json").write_text(json.dumps(meta))
+    page = page_of(run)
+    Checker(page)
+    assert "update" in text_of(page, "time")
+    assert "1 min 23 s" in text_of(page, "time")
+
+
 def test_a_cut_line_of_measurements_is_counted(run: Path) -> None:
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"stage": "tr')

@@ -1,0 +1,130 @@
+"""How the score depends on the number of labelled frames that the eye is fitted on: a run for each number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentlab import environment
+from agentlab.artefact import META, read_json
+from agentlab.bench.atari100k import Runner, finished
+from agentlab.bench.drawing import BLUE, GREY, drawn
+from agentlab.errors import InputError
+from agentlab.progress import Progress
+from agentlab.recipe import Recipe
+from agentlab.runfolder import RunFolder
+
+COUNTS = (100, 300, 1_000, 3_000, 10_000, 35_000)
+MEASURES = ("r2", "accuracy", "f1")
+ORANGE = "#c45500"
+
+NOTE = (
+    "one training seed; the interval is over evaluation episodes; held-out frames, which are labelled too, "
+    "come on top of those counted and only score the eye"
+)
+
+
+def measure(
+    env_id: str,
+    out: Path,
+    *,
+    seed: int,
+    recipe: Recipe,
+    run: Runner,
+    progress: Progress,
+    counts: Sequence[int] = COUNTS,
+) -> dict[str, Any]:
+    """Runs the recipe in `out`/COUNT for each number of labelled frames, and gives the scores of game and eye.
+
+    Finished runs are read and not repeated. Unless the recipe names recordings, each run records the same episodes
+    anew; they should hold the largest count. Raises `InputError` before the first run for an unknown environment,
+    counts that are not different and positive, and a recipe that refreshes the eye, for that labels more frames.
+    """
+    environment.open_environment(env_id, recipe.env_kwargs).close()
+    if not counts or min(counts) < 1 or len(set(counts)) < len(counts):
+        raise InputError(f"counts: expected different positive numbers, found {', '.join(map(str, counts)) or 'none'}")
+    if recipe.refresh.at:
+        raise InputError("refresh.at: expected none, for a refresh labels more frames than are counted")
+    points = []
+    for number, count in enumerate(sorted(counts), 1):
+        progress.say(f"labels: {count:,} labelled frames (run {number} of {len(counts)})")
+        extractor = replace(recipe.extractor, frames=count)
+        of_count = replace(recipe, env=env_id, seed=seed, extractor=extractor)
+        points.append(_point(count, finished(of_count, out / str(count), run, progress)))
+    scores = read_json(RunFolder(out / str(max(counts))).scores)
+    return {
+        "note": NOTE,
+        "env": env_id,
+        "seed": seed,
+        "steps": recipe.head.total_steps,
+        "points": points,
+        "random_mean": scores["random_mean"],
+        "human_mean": scores["human_mean"],
+    }
+
+
+def table(found: dict[str, Any]) -> str:
+    """The measurement as lines for people."""
+    human = "" if found["human_mean"] is None else f", human {found['human_mean']:,.1f}"
+    setting = f"{found['env']}, seed {found['seed']}, {found['steps']:,} agent steps"
+    lines = [
+        f"{setting}; random {found['random_mean']:,.1f}{human}",
+        f"{'labelled frames':>15}{'eye, held out':>16}{'mean score':>12}{'IQM':>10}{'95% interval':>20}",
+    ]
+    for point in found["points"]:
+        low, high = point["ci95"]
+        eye = "-" if point["eye"] is None else f"{point['eye']:.3f}"
+        lines.append(
+            f"{point['frames']:>15,}{eye:>16}{point['mean']:>12,.1f}{point['iqm']:>10,.1f}"
+            f"{f'{low:,.1f} to {high:,.1f}':>20}"
+        )
+    return "\n".join([*lines, f"note: {found['note']}"])
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draws the score of the game and that of the eye over the number of labelled frames into an SVG."""
+    points = found["points"]
+    frames = [point["frames"] for point in points]
+    seen = [(point["frames"], point["eye"]) for point in points if point["eye"] is not None]
+    with drawn(path, 6.4, 3.6) as axes:
+        axes.vlines(frames, *zip(*(point["ci95"] for point in points), strict=True), color=BLUE, alpha=0.3, linewidth=5)
+        axes.plot(frames, [point["iqm"] for point in points], marker="o", color=BLUE)
+        for name, level in (("random", found["random_mean"]), ("human", found["human_mean"])):
+            if level is not None:
+                axes.axhline(level, color=GREY, linewidth=1, linestyle="--")
+                axes.annotate(name, (0, level), xycoords=("axes fraction", "data"), va="bottom", color=GREY)
+        axes.set(xlabel="labelled frames", xscale="log", title=found["env"])
+        axes.set_xticks(frames, [f"{count:,}" for count in frames], minor=False)
+        axes.set_xticks([], minor=True)
+        axes.set_ylabel("score, IQM over episodes", color=BLUE)
+        eye = axes.twinx()
+        if seen:
+            eye.plot(*zip(*seen, strict=True), marker="s", markerfacecolor="none", color=ORANGE)
+        eye.set_ylim(0, 1.03)
+        eye.set_ylabel("eye, mean score on held-out frames", color=ORANGE)
+
+
+def _point(count: int, run: RunFolder) -> dict[str, Any]:
+    """What a run with so many labelled frames reached."""
+    scores = read_json(run.scores)
+    labels = {name: _score(label) for name, label in read_json(run.extractor / META)["labels"].items()}
+    defined = [max(0.0, score) for score in labels.values() if score is not None]
+    return {
+        "frames": count,
+        "mean": scores["mean"],
+        "iqm": scores["iqm"],
+        "ci95": scores["ci95"],
+        "human_normalised": scores["human_normalised"],
+        "eye": float(np.mean(defined)) if defined else None,
+        "labels": labels,
+    }
+
+
+def _score(label: Mapping[str, Any]) -> float | None:
+    """R² of a number, accuracy of a category or F1 of a flag; none where the held-out frames cannot tell."""
+    score: float | None = next(label[measure] for measure in MEASURES if measure in label)
+    return score

@@ -1,0 +1,126 @@
+"""Scores against labelled frames, on runs that a fake runner writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import CATCH
+
+from agentlab.bench import labels
+from agentlab.errors import InputError
+from agentlab.progress import NoProgress
+from agentlab.recipe import HeadConfig, Recipe, RefreshConfig
+from agentlab.runfolder import RunFolder
+
+RECIPE = Recipe(env="ALE/Pong-v5", head=HeadConfig(total_steps=77))
+
+
+class Runner:
+    """Writes what a run leaves, the eye better with more frames; interrupts at the call of a number."""
+
+    def __init__(self, stop_at: int = 0) -> None:
+        self.recipes: list[Recipe] = []
+        self._stop_at = stop_at
+
+    def __call__(self, recipe: Recipe, path: Path) -> Mapping[str, Any]:
+        self.recipes.append(recipe)
+        folder = RunFolder(path)
+        folder.begin(recipe, force=False)
+        if len(self.recipes) == self._stop_at:
+            raise KeyboardInterrupt
+        frames = recipe.extractor.frames or 0
+        scores = {
+            "mean": frames / 10,
+            "iqm": frames / 11,
+            "ci95": [frames / 12, frames / 9],
+            "random_mean": -1.0,
+            "human_mean": None,
+            "human_normalised": None,
+        }
+        read = {
+            "ball": {"kind": "number", "r2": 1 - 10 / frames, "frames": 9},
+            "still": {"kind": "number", "r2": None, "frames": 9},
+            "lost": {"kind": "number", "r2": -8.0, "frames": 9},
+            "seen": {"kind": "flag", "f1": 1.0, "frames": 9},
+        }
+        for part, meta in ((folder.extractor, {"labels": read}), (folder.head, {"metrics": {"steps": 77}})):
+            part.mkdir()
+            (part / "meta.json").write_text(json.dumps(meta))
+        folder.timings.write_text(json.dumps({"fit": 20.0, "train": 100.0}))
+        folder.scores.write_text(json.dumps(scores))
+        return scores
+
+
+def measured(out: Path, runner: Runner, **options: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"seed": 3, "recipe": RECIPE, "counts": (1_000, 100)} | options
+    return labels.measure(CATCH, out, run=runner, progress=NoProgress(), **given)
+
+
+def test_a_run_for_each_count_with_the_scores_of_game_and_eye(tmp_path: Path):
+    runner = Runner()
+    found = measured(tmp_path, runner)
+    few, many = found["points"]
+    assert [point["frames"] for point in found["points"]] == [100, 1_000]
+    assert few["eye"] == pytest.approx((0.9 + 0 + 1) / 3)
+    assert few["labels"] == {"ball": 0.9, "still": None, "lost": -8.0, "seen": 1.0}
+    assert (many["mean"], many["iqm"], many["ci95"]) == (100.0, 1_000 / 11, [1_000 / 12, 1_000 / 9])
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_runs_differ_in_their_labelled_frames_alone(tmp_path: Path):
+    runner = Runner()
+    measured(tmp_path, runner)
+    assert [made.extractor.frames for made in runner.recipes] == [100, 1_000]
+    same = {repr(replace(made, extractor=RECIPE.extractor)) for made in runner.recipes}
+    assert same == {repr(replace(RECIPE, env=CATCH, seed=3))}
+
+
+def test_an_interrupted_measurement_goes_on_with_the_runs_that_are_missing(tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        measured(tmp_path, Runner(stop_at=2))
+    assert (tmp_path / "100" / "scores.json").exists()
+    runner = Runner()
+    assert len(measured(tmp_path, runner)["points"]) == 2
+    assert [made.extractor.frames for made in runner.recipes] == [1_000]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"counts": ()}, "found none"),
+        ({"counts": (100, 0)}, "found 100, 0"),
+        ({"counts": (100, 100)}, "found 100, 100"),
+        ({"recipe": replace(RECIPE, refresh=RefreshConfig(at=(0.5,)))}, r"refresh\.at: expected none"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_first_run(options: dict[str, Any], message: str, tmp_path: Path):
+    runner = Runner()
+    with pytest.raises(InputError, match=message):
+        measured(tmp_path, runner, **options)
+    assert runner.recipes == []
+
+
+def test_an_unknown_environment_is_an_error_that_names_the_nearest(tmp_path: Path):
+    with pytest.raises(InputError, match="Did you mean 'agentlab/Catch-v0'"):
+        labels.measure("agentlab/Cacth-v0", tmp_path, seed=0, recipe=RECIPE, run=Runner(), progress=NoProgress())
+
+
+def test_the_table_has_a_line_a_count_and_says_what_comes_on_top(tmp_path: Path):
+    found = measured(tmp_path, Runner())
+    table = labels.table(found)
+    assert "agentlab/Catch-v0, seed 3, 77 agent steps" in table
+    assert "1,000" in table
+    assert "0.633" in table
+    assert "held-out frames, which are labelled too" in table
+
+
+def test_the_plot_shows_both_scores(tmp_path: Path):
+    labels.plot(measured(tmp_path, Runner()), tmp_path / "plot.svg")
+    svg = (tmp_path / "plot.svg").read_text()
+    for text in ("labelled frames", "IQM over episodes", "held-out frames", "random"):
+        assert text in svg
