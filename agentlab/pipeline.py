@@ -67,11 +67,15 @@ def check(recipe: Recipe) -> None:
     find_reward_function(recipe.head.reward)
     if recipe.head.dqn.recorded_updates:
         require_learning_from_recordings(recipe.head)
+        if recipe.refresh.at:
+            raise InputError("refresh.at: recorded play is seen by one eye only; leave out dqn.recorded_updates")
+    if list(recipe.refresh.at) != sorted(set(recipe.refresh.at)):
+        raise InputError(f"refresh.at: expected rising shares of the training, found {list(recipe.refresh.at)}")
     env = environment.open_environment(recipe.env, recipe.env_kwargs)
     try:
         frame_shape = environment.require_images(env, recipe.env)
         environment.require_actions(env, recipe.env, recipe.head.algorithm)
-        if recipe.head.true_labels:
+        if recipe.head.true_labels or recipe.refresh.at:
             environment.require_labels(env, recipe.env)
         if recipe.recordings:
             _check_recordings(recipe, frame_shape, environment.offered_labels(env, recipe.env))

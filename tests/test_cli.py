@@ -67,10 +67,10 @@ def test_version(agentlab: Command):
             ["train", "x", "--env", "e", "--out", "o", "--algorithm", "pp"],
             "expected 'dqn' or 'ppo', found 'pp'. Did you mean 'ppo'?",
         ),
-        (["run"], "expected a RECIPE first (breakout, catch, freeway, pong, or a YAML file), found nothing"),
+        (["run"], "expected a RECIPE first (atari100k, breakout, catch, freeway, pong, or a YAML file), found nothing"),
         (
             ["run", "--seed", "1", "pong"],
-            "expected a RECIPE first (breakout, catch, freeway, pong, or a YAML file), found '--seed'",
+            "expected a RECIPE first (atari100k, breakout, catch, freeway, pong, or a YAML file), found '--seed'",
         ),
         (["run", "pong", "--head.dqn.hidden", "64", "wide"], "--head.dqn.hidden: expected a list"),
         (["run", "pong", "--resume", "--force"], "--resume and --force"),

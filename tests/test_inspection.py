@@ -42,7 +42,7 @@ def test_a_recording_says_what_was_played_by_whom_and_with_which_versions(catch:
     recording = Recording(catch)
     assert found["kind"] == "recording"
     assert (found["env"], found["episodes"], found["steps"]) == ("agentlab/Catch-v0", 4, recording.total_steps)
-    assert found["played_by"] == {"random": 4}
+    assert found["played_by"] == {"wandering": 4}
     assert found["labels"]["ball_x"] == "number"
     assert found["sha256"] == recording.fingerprint()
     assert "gymnasium" in found["versions"]

@@ -12,7 +12,7 @@ import pytest
 
 from agentlab import pipeline
 from agentlab.artefact import sha256
-from agentlab.errors import InterruptedWorkError
+from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.head import Agent
 from agentlab.progress import NoProgress, NoTask
 from agentlab.recipe import (
@@ -92,3 +92,26 @@ def test_a_run_stopped_in_or_between_refreshes_goes_on(task: str, n: int, tmp_pa
     head = json.loads((out / "head" / "meta.json").read_text())
     assert head["metrics"]["steps"] >= 400
     assert len(sha256s(json.loads((out / "extractor" / "meta.json").read_text()))) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"refresh": RefreshConfig(at=(0.5, 0.25))},
+            r"refresh.at: expected rising shares of the training, found \[0.5",
+        ),
+        ({"refresh": RefreshConfig(at=(0.5, 0.5))}, "refresh.at: expected rising shares"),
+        (
+            {"head": HeadConfig(total_steps=400, dqn=DQNConfig(recorded_updates=10))},
+            "refresh.at: recorded play is seen by one eye only",
+        ),
+        ({"env": "ALE/Enduro-v5"}, "labels"),
+    ],
+)
+def test_what_cannot_be_refreshed_is_refused_before_anything_is_made(
+    changed: dict[str, Any], said: str, tmp_path: Path
+):
+    with pytest.raises(InputError, match=said):
+        pipeline.run(Recipe(**{**vars(RECIPE), **changed}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from functools import partial
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
@@ -25,8 +20,8 @@ from agentlab.artefact import META, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.fields import flatten, to_plain
-from agentlab.head import checkpoint as checkpoints
-from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS, Agent
+from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
+from agentlab.head.course import Course, Refresh
 from agentlab.head.difference import WithoutLabels
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
@@ -36,9 +31,8 @@ from agentlab.head.recorded_play import learn_from
 from agentlab.head.reward import find_reward_function
 from agentlab.head.spaces import StackedFeatures
 from agentlab.metrics import MetricsLog, NoMetrics
-from agentlab.progress import NoProgress, Progress, Task
+from agentlab.progress import NoProgress, Progress
 from agentlab.spaces import to_plain as space_to_plain
-from agentlab.timing import TimeSplit
 
 if TYPE_CHECKING:
     from agentlab.recipe import HeadConfig
@@ -52,17 +46,6 @@ PARTS = 2
 """Parts of the environments that PPO steps in turn: one steps while the other is attended to."""
 LAST_RATE = 0.1
 """The share of its learning rate at which the DQN head ends."""
-
-
-class Refresh(Protocol):
-    """Another eye, fitted on what the head plays, at some points of its training."""
-
-    @property
-    def at(self) -> Sequence[float]:
-        """The shares of the training after which the eye is refreshed."""
-
-    def __call__(self, agent: Agent, number: int) -> FrozenExtractor:
-        """The extractor to go on with, in the same place; `number` counts from 1."""
 
 
 def train(
@@ -86,9 +69,9 @@ def train(
     """Trains a head for `config.total_steps` agent steps and writes it to the folder `out`.
 
     The DQN head learns from `recordings` first, if any are given. On the way `refresh` may fit another eye on what the
-    head plays; the memory is then seen anew. With a `checkpoint` folder, Ctrl-C ends at the next
-    step, keeps weights and memory there and raises `KeyboardInterrupt`; the next call goes on from them. Raises
-    `InputError` for an environment without such frames or actions, an unknown reward function, and when `out` exists.
+    head plays; the memory is then seen anew. With a `checkpoint` folder, Ctrl-C ends at the next step, keeps weights
+    and memory there and raises `KeyboardInterrupt`; the next call goes on from them. Raises `InputError` for an
+    environment without such frames or actions, an unknown reward function, and when `out` exists.
     """
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
@@ -108,23 +91,17 @@ def train(
         identity |= {"extractor": extractor.fingerprint} if refresh is None else {"refresh": list(refresh.at)}
         if refresh is not None and isinstance(model, RewardDifferenceDQN):
             env.archive = model.replay_buffer.archive = FrameArchive(extractor.frame_shape)
-        seen_through, refreshes = checkpoints.restore(model, checkpoint, identity)
-        if seen_through not in ("", extractor.fingerprint):
-            see_anew(model, env, extractor)
+        course = Course(model, env, config.total_steps, checkpoint, progress, metrics)
+        course.restore(identity)
         if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
         with timing.recorded() as split:
-            for number, share in enumerate(refresh.at if refresh else (), 1):
-                if refresh is None or number <= refreshes:
-                    continue
-                keep = partial(checkpoints.keep, model, checkpoint, env.extractor.fingerprint, number - 1)
-                learn(model, round(share * config.total_steps), config.total_steps, keep, split, progress, metrics)
-                keep()
-                with timing.spent("refresh"):
-                    see_anew(model, env, refresh(Agent(env.extractor, model.policy, meta), number))
-                refreshes = number
-            keep = partial(checkpoints.keep, model, checkpoint, env.extractor.fingerprint, refreshes)
-            reached = learn(model, config.total_steps, config.total_steps, keep, split, progress, metrics)
+            if refresh is not None:
+                for share in refresh.at[course.refreshes :]:
+                    course.learn(split, until=round(share * config.total_steps))
+                    course.keep()
+                    course.refresh(meta, refresh)
+            reached = course.learn(split)
         meta = describe(env, env_id, env_kwargs, config, recordings, seed=seed) | {"metrics": reached}
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
@@ -206,92 +183,6 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
     )
 
 
-def see_anew(model: BaseAlgorithm, env: FrozenFeatures, extractor: FrozenExtractor) -> None:
-    """Lets the head go on with another eye: running episodes are cut off, and the memory's frames seen again."""
-    env.see_through(extractor)
-    if isinstance(model, RewardDifferenceDQN):
-        model.replay_buffer.see_anew(lambda frames: extractor.percepts(frames, env.sees))
-    model._last_obs = None  # SB3 then resets the environments
-
-
-def learn(
-    model: BaseAlgorithm,
-    until: int,
-    total_steps: int,
-    keep: Callable[[], None],
-    split: TimeSplit,
-    progress: Progress,
-    metrics: MetricsLog,
-) -> dict[str, Any]:
-    """Lets `model` learn `until` so many agent steps of `total_steps` in all are done, and gives what it reached.
-
-    Interrupted, it calls `keep` and raises `KeyboardInterrupt`.
-    """
-    done = model.num_timesteps
-    with progress.task("train", total_steps, "steps", done) as task, _interrupt_noticed() as interrupted:
-        watch = Watch(task, metrics, interrupted, split, until if until < total_steps else NEVER)
-        if done < until:
-            model.learn(total_steps - done, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
-    if interrupted.is_set():
-        keep()
-        raise KeyboardInterrupt
-    return {
-        "steps": model.num_timesteps,
-        "updates": model._n_updates,
-        "last_training_return": watch.last_return,
-        "seconds": {name: round(seconds, 3) for name, seconds in split.seconds().items()},
-    }
-
-
-class Watch(BaseCallback):
-    """Shows and logs what the training reaches, and stops it at a step, or at the next one when it is interrupted."""
-
-    def __init__(
-        self, task: Task, metrics: MetricsLog, interrupted: threading.Event, split: TimeSplit, until: int
-    ) -> None:
-        super().__init__()
-        self._task, self._metrics, self._interrupted = task, metrics, interrupted
-        self._split, self._until = split, until
-        self._returns: list[float] = []
-        self.last_return: float | None = None
-
-    def _on_training_start(self) -> None:
-        self._logged_at = self.num_timesteps
-
-    def _on_training_end(self) -> None:
-        if self.num_timesteps > self._logged_at:
-            self._log()
-
-    def _on_step(self) -> bool:
-        infos = self.locals["infos"]
-        self._returns += [
-            infos[env]["episode"]["r"] for env in np.flatnonzero(self.locals["dones"]) if "episode" in infos[env]
-        ]
-        self._task.advance(self.training_env.num_envs)
-        if self.num_timesteps - self._logged_at >= LOG_EVERY_STEPS:
-            self._log()
-        return not self._interrupted.is_set() and self.num_timesteps < self._until
-
-    def _log(self) -> None:
-        self._logged_at = self.num_timesteps
-        found = {
-            key: float(value) for key, value in self.logger.name_to_value.items() if isinstance(value, SupportsFloat)
-        }
-        numbers = {key.split("/")[-1]: value for key, value in found.items() if key.startswith(("train/", "rollout/"))}
-        numbers |= {f"seconds_{name}": seconds for name, seconds in self._split.seconds().items()}
-        if self._returns:
-            numbers["return"] = float(np.mean(self._returns))
-            numbers["episodes"] = float(len(self._returns))
-            self.last_return = numbers["return"]
-            self._task.advance(0, note=f"return {numbers['return']:.2f}")
-            self._returns.clear()
-        self._metrics.write(self.num_timesteps, **numbers)
-        for name in ("return", "episodes"):
-            if name in numbers:
-                self.logger.record(f"rollout/{name}", numbers[name])
-        self.logger.dump(self.num_timesteps)
-
-
 def describe(
     env: FrozenFeatures,
     env_id: str,
@@ -338,29 +229,3 @@ def action_names(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:
             return []
         meanings = getattr(env.unwrapped, "get_action_meanings", None)
         return list(meanings()) if meanings else [str(action) for action in range(int(env.action_space.n))]
-
-
-@contextmanager
-def _interrupt_noticed() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second one stops at once."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def notice(number: int, frame: Any) -> None:  # noqa: ARG001
-        interrupted.set()
-        _restore_handlers(before)
-
-    for number in before:
-        signal.signal(number, notice)
-    try:
-        yield interrupted
-    finally:
-        _restore_handlers(before)
-
-
-def _restore_handlers(handlers: Mapping[int, Any]) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
