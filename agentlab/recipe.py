@@ -55,7 +55,7 @@ class ExtractorConfig:
     """Learned patterns whose positions the network reads off."""
     dropout: Annotated[float, Range(0, 1, below_high=True)] = 0.02
     """Highest dropout probability; each component draws its own below it."""
-    erasing: Annotated[float, Range(0, 1)] = 0.5
+    erasing: Annotated[float, Range(0, 1)] = 0.0
     """Probability of each of two rectangles that are painted over in a frame, so that the eye bears new screens."""
     epochs: Count = 8
     """Passes over the labelled frames."""
