@@ -124,9 +124,8 @@ def measure(
 def played(env: VecEnv, steps: int, seed: int) -> tuple[int, float]:
     """At least so many agent steps of random actions, and the seconds that they took."""
     env.reset()
-    random = np.random.default_rng(seed)
     actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
-    actions.seed(int(random.integers(2**31)))
+    actions.seed(seed)
     rounds = -(-steps // env.num_envs)
     drawn = [actions.sample() for _ in range(rounds)]
     started_s = time.perf_counter()

@@ -44,7 +44,8 @@ class Learner:
         """One update on uint8 frames and their label rows; gives the loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._highest_rate * one_cycle(self.steps_done / self._total_steps)
-        loss = self._loss(erase(self._on_device(frames), self._erasing), rows)
+        pixels = self._on_device(frames)
+        loss = self._loss(erase(pixels, self._erasing) if self._erasing else pixels, rows)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.eye.parameters(), 1.0)

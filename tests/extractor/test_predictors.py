@@ -140,18 +140,20 @@ def test_predictions_begin_at_the_frequencies_of_values():
     torch.testing.assert_close(outputs[PRESENCE].sigmoid(), torch.tensor([0.25, 0.75, 1 - rare]))
 
 
+WITH_POINTS = {
+    "screen": {"kind": "category", "classes": ["title", "play"]},
+    "score": {"kind": "number", "low": 0, "high": 99, "unit": "points"},
+    "x": {"kind": "number", "low": 0, "high": 83, "unit": "px"},
+}
+
+
 def test_signals_overlooked_are_those_of_points_and_of_labels_it_cannot_read():
-    spec = {
-        "screen": {"kind": "category", "classes": ["title", "play"]},
-        "score": {"kind": "number", "low": 0, "high": 99, "unit": "points"},
-        "x": {"kind": "number", "low": 0, "high": 83, "unit": "px"},
-    }
-    made = LabelPredictors(LabelSchema.from_dict(spec, "test"), 4)
+    made = LabelPredictors(LabelSchema.from_dict(WITH_POINTS, "test"), 4)
     read = {"screen": {"accuracy": 0.9}, "score": {"r2": 0.9}, "x": {"r2": 0.9}}
     assert made.overlooked(read) == [2, 5]
     assert made.overlooked(read | {"x": {"r2": 0.4}}) == [2, 3, 5, 6]
     assert made.overlooked(read | {"screen": {"accuracy": None}}) == [0, 1, 2, 4, 5]
-    none_is_read = {name: {"r2": None} for name in spec}
+    none_is_read = {name: {"r2": None} for name in WITH_POINTS}
     assert made.overlooked(none_is_read) == [2, 5]
 
 
@@ -173,12 +175,7 @@ def test_predictions_stay_when_a_number_is_measured_on_a_wider_scale():
 
 
 def test_signals_of_what_is_overlooked_do_not_change_others():
-    spec = {
-        "screen": {"kind": "category", "classes": ["title", "play"]},
-        "score": {"kind": "number", "low": 0, "high": 99, "unit": "points"},
-        "x": {"kind": "number", "low": 0, "high": 83, "unit": "px"},
-    }
-    made = LabelPredictors(LabelSchema.from_dict(spec, "test"), 4)
+    made = LabelPredictors(LabelSchema.from_dict(WITH_POINTS, "test"), 4)
     outputs = torch.randn(3, made.n_outputs).abs()
     changed = outputs.clone()
     changed[:, 2] += 1
