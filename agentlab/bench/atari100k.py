@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 Runner: TypeAlias = Callable[[Recipe, Path], Mapping[str, Any]]
 """Runs a recipe in a folder, or goes on with its interrupted run there."""
 
-RECIPE = Recipe(env="ALE/Pong-v5", env_kwargs={"repeat_action_probability": 0.0})
-"""agentlab's defaults, and no sticky actions, as in the published runs; the game is replaced by each in turn."""
 STAGE_1 = ("record", "fit")
 
 NOTE = (
@@ -58,8 +56,8 @@ def measure(
     *,
     run: Runner,
     progress: Progress,
+    recipe: Recipe,
     seeds: int = 5,
-    recipe: Recipe = RECIPE,
 ) -> dict[str, Any]:
     """Runs the recipe with each game and the seeds 0 to `seeds` - 1 in `out`/GAME/SEED and compares the scores.
 

@@ -28,7 +28,8 @@ SCORES = {
     "Square": (1.0, 2.0, 3.0, 4.0, 5.0),
 }
 REFERENCES = {"Pong": (-20.7, 14.6), "Breakout": (1.7, 30.5)}
-PLAIN = replace(atari100k.RECIPE, env_kwargs={})
+RECIPE = Recipe(env="ALE/Pong-v5", env_kwargs={"repeat_action_probability": 0.0})
+PLAIN = replace(RECIPE, env_kwargs={})
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +71,7 @@ class Runner:
 
 
 def measured(out: Path, runner: Runner, *games: str, **options: Any) -> dict[str, Any]:
-    return atari100k.measure(games, out, run=runner, progress=NoProgress(), **options)
+    return atari100k.measure(games, out, run=runner, progress=NoProgress(), **{"recipe": RECIPE} | options)
 
 
 def test_a_game_gets_the_iqm_over_seeds_and_its_interval(recording: Recording, tmp_path: Path):
@@ -107,7 +108,7 @@ def test_time_is_counted_with_and_without_stage_1_and_labelled_frames_with_refre
 
 def test_all_games_are_run_with_the_same_settings(recording: Recording, tmp_path: Path):
     runner = Runner(recording)
-    recipe = replace(atari100k.RECIPE, head=HeadConfig(total_steps=77))
+    recipe = replace(RECIPE, head=HeadConfig(total_steps=77))
     found = measured(tmp_path, runner, "Pong", "Breakout", seeds=2, recipe=recipe)
     assert [(made.env, made.seed) for made in runner.recipes] == [
         ("ALE/Pong-v5", 0), ("ALE/Pong-v5", 1), ("ALE/Breakout-v5", 0), ("ALE/Breakout-v5", 1),
@@ -154,7 +155,7 @@ def test_a_game_without_published_figures_has_none(recording: Recording, tmp_pat
         (["Pong", "ALE/Pong-v5"], {}, "found Pong twice"),
         ([], {}, "at least one"),
         (["Pong"], {"seeds": 0}, "expected at least 1, found 0"),
-        (["Pong"], {"recipe": replace(atari100k.RECIPE, recordings=("samples:pong",))}, "found samples:pong"),
+        (["Pong"], {"recipe": replace(RECIPE, recordings=("samples:pong",))}, "found samples:pong"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_first_run(
