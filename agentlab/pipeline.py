@@ -22,7 +22,7 @@ from agentlab.head import Agent, find_reward_function, require_learning_from_rec
 from agentlab.labels import LabelSchema
 from agentlab.play import player, record_episodes
 from agentlab.progress import NoProgress, Progress
-from agentlab.recipe import Recipe, recording_path, require_sample
+from agentlab.recipe import Recipe, RecordConfig, recording_path, require_sample
 from agentlab.recording import Recording
 from agentlab.refresh import EyeRefresh
 from agentlab.report import record_playback, write_run_report
@@ -110,16 +110,16 @@ def _record(recipe: Recipe, folder: RunFolder, progress: Progress) -> list[Recor
     """The recordings that the recipe names, or the one that is made here, gone on with where it was interrupted."""
     if recipe.recordings:
         return [Recording(recording_path(name)) for name in recipe.recordings]
-    recorded = len(Recording(folder.recording)) if folder.recording.exists() else 0
-    if recorded >= recipe.record.episodes:
+    left = _left_to_record(recipe.record, folder.recording)
+    if left is None:
         progress.say(f"record: skipped, {folder.recording} is there already")
     else:
-        progress.say(f"record: {recipe.record.episodes} episodes of {recipe.env}, played by {recipe.record.policy}")
+        progress.say(f"record: plays {recipe.env}, policy {recipe.record.policy}")
         with folder.timed("record"):
             record_episodes(
                 recipe.env,
                 recipe.env_kwargs,
-                replace(recipe.record, episodes=recipe.record.episodes - recorded),
+                left,
                 folder.recording,
                 seed=recipe.seed,
                 device=recipe.device,
@@ -127,6 +127,18 @@ def _record(recipe: Recipe, folder: RunFolder, progress: Progress) -> list[Recor
                 progress=progress,
             )
     return [Recording(folder.recording)]
+
+
+def _left_to_record(config: RecordConfig, path: Path) -> RecordConfig | None:
+    """What is still to be played beyond the recording at `path`, if there is one; none when that is enough."""
+    if not path.exists():
+        return config
+    there = Recording(path)
+    episodes = config.episodes - len(there)
+    steps = None if config.enough_steps is None else config.enough_steps - there.total_steps
+    if episodes <= 0 or (steps is not None and steps <= 0):
+        return None
+    return replace(config, episodes=episodes, enough_steps=steps)
 
 
 def _fit(recipe: Recipe, recordings: Sequence[Recording], folder: RunFolder, progress: Progress) -> FrozenExtractor:

@@ -117,13 +117,15 @@ def record_episodes(
         else:
             policy = StrayingPolicy(AgentPolicy(agent, config.policy), env.action_space, config.policy)
         limit: dict[str, Any] = {} if config.max_steps is None else {"max_steps": config.max_steps}
-        done = 0
-        with progress.task("record", config.episodes, "episodes") as task:
+        done, by_steps = 0, config.enough_steps is not None
+        total, unit = config.enough_steps or config.episodes, "steps" if by_steps else "episodes"
+        with progress.task("record", total, unit) as task:
 
             def on_step(episodes: int, steps: int) -> None:
                 nonlocal done
-                task.advance(episodes - done, note=f"{steps:,} steps")
-                done = episodes
+                reached = steps if by_steps else episodes
+                task.advance(reached - done, note=f"{episodes:,} episodes, {steps:,} steps")
+                done = reached
 
             summary = record(
                 env,
@@ -135,11 +137,12 @@ def record_episodes(
                 env_kwargs=env_kwargs,
                 append=append,
                 force=force,
+                enough_steps=config.enough_steps,
                 command=command,
                 on_step=on_step,
                 **limit,
             )
-            task.advance(config.episodes - done, note=f"{summary.steps:,} steps")
+            on_step(summary.episodes, summary.steps)
     finally:
         env.close()
     for line in summary.recovered:

@@ -39,6 +39,8 @@ class RecordConfig:
     """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
     max_steps: Annotated[int, Range(1, 32_767)] | None = None
     """Agent steps after which an episode is cut."""
+    enough_steps: Count | None = None
+    """Agent steps after which no further episode is begun, even if there are fewer than `episodes`."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class ExtractorConfig:
     """Probability of each of two rectangles that are painted over in a frame, so that the eye bears new screens."""
     epochs: Count = 8
     """Passes over the labelled frames."""
-    batch_size: Count = 128
+    batch_size: Count = 32
     """Frames in an update."""
-    learning_rate: Positive = 2e-3
+    learning_rate: Positive = 4e-3
     """Largest step size of the schedule."""
     weight_decay: Annotated[float, Range(0)] = 1e-3
     """Decay of the weights."""

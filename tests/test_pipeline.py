@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agentlab import pipeline
+from agentlab import recipe as recipes
 from agentlab.artefact import write_json
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.recipe import HeadConfig, Recipe, RecordConfig
@@ -237,6 +238,20 @@ def test_a_recording_cut_short_gets_its_missing_episodes(stages: PretendStages, 
     (run / "recipe.yaml").write_text((run / "recipe.yaml").read_text().replace("episodes: 2", "episodes: 3"))
     pipeline.run(recipe, run, resume=True)
     assert [episode.seed for episode in pipeline.Recording(run / "recording")] == [0, 1, 2]
+
+
+def test_a_recording_cut_short_gets_its_missing_steps_and_no_more(stages: PretendStages, tmp_path: Path):
+    run = tmp_path / "run"
+    for enough, episodes in ((8, 2), (11, 3), (11, 3)):
+        record = RecordConfig(episodes=99, max_steps=5, enough_steps=enough)
+        recipe = dataclasses.replace(CATCH, record=record)
+        if run.exists():
+            recipes.save(recipe, run / "recipe.yaml")
+        stages.interrupt = "fit"
+        with pytest.raises(InterruptedWorkError):
+            pipeline.run(recipe, run, resume=True)
+        recorded = pipeline.Recording(run / "recording")
+        assert (len(recorded), recorded.total_steps) == (episodes, 5 * episodes)
 
 
 def test_named_recordings_are_taken_as_they_are(stages: PretendStages, tmp_path: Path, catch: Path):

@@ -17,6 +17,7 @@ import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_atari_env
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
@@ -24,6 +25,7 @@ import agentlab_envs
 from agentlab import device as devices
 from agentlab import timing
 from agentlab.bench.drawing import bars
+from agentlab.environment import ATARI_NAMESPACE
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures
 from agentlab.head.training import build, open_frames
@@ -35,6 +37,7 @@ PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "op
 SLOWER = 8
 """Networks on pixels are measured on this many times fewer steps."""
 ON_PIXELS = "SB3 PPO CnnPolicy"
+ON_FAST_PIXELS = "SB3 PPO CnnPolicy on our fast game"
 SMALLEST_SIDE = 36
 """Of the frames that SB3's network on pixels takes."""
 SB3_ENVS = 8
@@ -74,14 +77,15 @@ def measure(
 ) -> dict[str, Any]:
     """Agent steps a second of each, the median of `repeats`, with what the time of our trainings is spent on.
 
-    The raw game has as many copies as the PPO head trains in. Resets are not counted: seeding a game takes as long as
-    a hundred steps.
+    The raw game has as many copies as the PPO head trains in. SB3's networks on pixels play Atari games as SB3 makes
+    them, `make_atari_env`, and PPO on our fast vector environment besides. Resets are not counted: seeding a game takes
+    as long as a hundred steps.
     """
     ppo, dqn = (replace(config, algorithm=algorithm, n_envs=None) for algorithm in ("ppo", "dqn"))
     splits: dict[str, dict[str, float]] = {}
     with (
         devices.computing(0),
-        _opened(extractor, env_id, env_kwargs, ppo, dqn, seed) as (raw, pixels, for_ppo, for_dqn),
+        _opened(extractor, env_id, env_kwargs, ppo, dqn, seed) as (raw, pixels, fast_pixels, for_ppo, for_dqn),
     ):
         fewer = max(steps // SLOWER, SB3_ENVS)
         things: dict[str, Rate] = {
@@ -98,7 +102,7 @@ def measure(
             things["RewardDifferenceDQN"] = lambda: _split_up(
                 splits, "RewardDifferenceDQN", _ready(for_dqn, dqn, seed), fewer
             )
-        things |= _of_sb3_on_pixels(pixels, fewer, seed, progress)
+        things |= _of_sb3_on_pixels(pixels, fast_pixels, fewer, seed, progress)
         rates: dict[str, list[float]] = {name: [] for name in things}
         with progress.task("throughput", repeats * len(things), "measurements") as task:
             for _ in range(repeats):
@@ -181,27 +185,41 @@ class WithChannel(VecEnvWrapper):
 @contextmanager
 def _opened(
     extractor: FrozenExtractor, env_id: str, env_kwargs: dict[str, Any], ppo: HeadConfig, dqn: HeadConfig, seed: int
-) -> Iterator[tuple[VecEnv, VecEnv, FrozenFeatures, FrozenFeatures]]:
-    """The raw game, stacked frames for SB3's networks, and features environments for both heads."""
+) -> Iterator[tuple[VecEnv, VecEnv, VecEnv, FrozenFeatures, FrozenFeatures]]:
+    """The raw game, stacked frames for SB3's networks, as it makes them and of our fast game, and features environments
+    for both heads."""
     with (
         closing(agentlab_envs.make_vec(env_id, ppo.num_envs, seed, **env_kwargs)) as raw,
-        closing(agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)) as frames,
+        closing(_as_sb3_makes_it(env_id, env_kwargs, seed)) as pixels,
+        closing(agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)) as fast,
         closing(FrozenFeatures(open_frames(env_id, env_kwargs, ppo, seed), extractor, ppo.stack, ppo.sees)) as for_ppo,
         closing(FrozenFeatures(open_frames(env_id, env_kwargs, dqn, seed), extractor, dqn.stack, dqn.sees)) as for_dqn,
     ):
-        yield raw, VecFrameStack(WithChannel(frames), 4), for_ppo, for_dqn
+        yield raw, VecFrameStack(WithChannel(pixels), 4), VecFrameStack(WithChannel(fast), 4), for_ppo, for_dqn
 
 
-def _of_sb3_on_pixels(pixels: VecEnv, steps: int, seed: int, progress: Progress) -> dict[str, Rate]:
+def _as_sb3_makes_it(env_id: str, env_kwargs: dict[str, Any], seed: int) -> VecEnv:
+    """The environments that SB3's own function for Atari games makes; for others those that ours does."""
+    if not env_id.startswith(ATARI_NAMESPACE):
+        return agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)
+    of_emulator = {name: value for name, value in env_kwargs.items() if name in gym.spec(env_id).kwargs}
+    return make_atari_env(env_id, SB3_ENVS, seed, env_kwargs={**of_emulator, "frameskip": 1})
+
+
+def _of_sb3_on_pixels(
+    pixels: VecEnv, fast_pixels: VecEnv, steps: int, seed: int, progress: Progress
+) -> dict[str, Rate]:
     """SB3's algorithms on pixels, those that can take such frames and actions."""
     shape = pixels.observation_space.shape or ()
     if min(shape[:2]) < SMALLEST_SIDE:
         progress.say(f"SB3's CnnPolicy is left out: it needs frames of at least {SMALLEST_SIDE} pixels a side")
         return {}
-    rollout = SB3_ENVS * SB3_PPO["n_steps"]
-    things: dict[str, Rate] = {
-        ON_PIXELS: lambda: learned(PPO("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_PPO), max(steps, rollout))
-    }
+    steps_of_ppo = max(steps, SB3_ENVS * SB3_PPO["n_steps"])
+
+    def ppo(env: VecEnv) -> tuple[int, float]:
+        return learned(PPO("CnnPolicy", env, seed=seed, device="cpu", **SB3_PPO), steps_of_ppo)
+
+    things: dict[str, Rate] = {ON_PIXELS: lambda: ppo(pixels), ON_FAST_PIXELS: lambda: ppo(fast_pixels)}
     if isinstance(pixels.action_space, gym.spaces.Discrete):
         things["SB3 DQN CnnPolicy"] = lambda: learned(
             DQN("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_DQN), steps

@@ -34,6 +34,8 @@ class Options(Common):
     """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
     max_steps: Count | None = None
     """Steps after which an episode is cut."""
+    enough_steps: Count | None = None
+    """Steps after which no further episode is begun, even if there are fewer than `episodes`."""
     env_kwargs: Mapping[str, Scalar] = field(default_factory=dict)
     """What the environment is made with."""
     append: bool = False
@@ -57,7 +59,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:
     summary = record_episodes(
         options.env,
         options.env_kwargs,
-        RecordConfig(options.episodes, options.policy, options.max_steps),
+        RecordConfig(options.episodes, options.policy, options.max_steps, options.enough_steps),
         options.out,
         seed=options.seed,
         device=options.device,

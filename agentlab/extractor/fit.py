@@ -14,11 +14,12 @@ from agentlab import device as devices
 from agentlab import weights
 from agentlab.artefact import META, claim, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
+from agentlab.extractor.counters import counters
 from agentlab.extractor.dataset import FrameDataset, Indices, split, spread
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtractor
 from agentlab.extractor.learner import Learner, Seams
-from agentlab.extractor.network import dropout_probabilities, n_components
+from agentlab.extractor.network import N_COMPONENTS, dropout_probabilities
 from agentlab.extractor.predictors import scores
 from agentlab.fields import to_plain
 from agentlab.metrics import MetricsLog, NoMetrics
@@ -165,7 +166,7 @@ def architecture(frame_shape: Sequence[int], config: ExtractorConfig, seed: int)
         "n_features": config.features,
         "channels": config.channels,
         "keypoints": config.keypoints,
-        "dropout": dropout_probabilities(config.dropout, n_components(frame_shape), generator),
+        "dropout": dropout_probabilities(config.dropout, N_COMPONENTS, generator),
     }
 
 
@@ -212,6 +213,7 @@ def _freeze(
         "preprocessing": {"pixels": "(value - mean image) / spread, both part of the weights"},
         "label_schema": schema.to_dict(),
         "labels": scores(schema, held_out.labels, predicted),
+        "counters": counters(schema, (episode.labels for recording in recordings for episode in recording)),
         "env": recordings[0].env_id,
         "env_kwargs": dict(recordings[0].env_kwargs),
         "parents": [{"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings],

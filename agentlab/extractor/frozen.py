@@ -20,7 +20,7 @@ from agentlab.extractor.eye import Eye, Sees
 from agentlab.labels import LabelSchema
 
 KIND = "extractor"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS = "weights.safetensors"
 BATCH_SIZE = 256
 
@@ -89,7 +89,7 @@ class FrozenExtractor(nn.Module):
     @property
     def overlooked(self) -> list[int]:
         """The percepts that heads leave out: see `LabelPredictors.overlooked`."""
-        found: list[int] = self.eye.predictors.overlooked(self.meta["labels"])
+        found: list[int] = self.eye.predictors.overlooked(self.meta["labels"], self.meta["counters"])
         return found
 
     def n_percepts(self, sees: Sees = "labels") -> int:

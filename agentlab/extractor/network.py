@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-COARSEST = 12
-"""The flattened view halves its map once, and then until the shorter side is at most this many cells."""
+N_COMPONENTS = 4
+"""Components of a layer, GELU and dropout in the network, each with a dropout probability of its own."""
+SHARPNESS = 10.0
+"""How much larger than torch's the first weights of keypoint patterns are: even softmaxes never learn to point."""
 
 
 class ExtractorNetwork(nn.Module):
-    """A small convolutional network with two views of the frame: where things are, and what the whole looks like.
+    """A small convolutional network that knows a frame only by where its learned patterns are.
 
-    Convolutions bring the frame to a quarter of its size. From there `Keypoints` reads off positions, which generalise
-    over the whole frame, and a flattened coarser map reads what is tied to a place, such as a score. Both views are
-    made of components of a layer, GELU and dropout (CN115495998A), and joined by one more and a linear layer.
+    Three convolutions bring the frame to a quarter of its size, `Keypoints` reads off positions, and a hidden and a
+    linear layer make features of them. What never passes through a place of the frame can't mislead it there: screens
+    that were not fitted on, with their bricks gone, are read by the same patterns. Made of components of a layer, GELU
+    and dropout (CN115495998A).
 
     Takes uint8 frames `(n, height, width)` or `(n, height, width, channels)`; gives float32 `(n, n_features)`.
     """
@@ -25,44 +27,34 @@ class ExtractorNetwork(nn.Module):
     def __init__(
         self, frame_shape: Sequence[int], n_features: int, channels: int, keypoints: int, dropout: Sequence[float]
     ) -> None:
-        """`dropout`: a probability for each of the `n_components`, see `dropout_probabilities`."""
+        """`dropout`: a probability for each of the `N_COMPONENTS`, see `dropout_probabilities`."""
         super().__init__()
-        if len(dropout) != n_components(frame_shape):
-            raise ValueError(f"dropout: expected {n_components(frame_shape)} probabilities, found {len(dropout)}")
+        if len(dropout) != N_COMPONENTS:
+            raise ValueError(f"dropout: expected {N_COMPONENTS} probabilities, found {len(dropout)}")
         height, width, depth = (*frame_shape, 1)[:3]
-        probabilities = iter(dropout)
         self._bfloat16 = False
         self.register_buffer("pixel_mean", torch.zeros(1, depth, height, width))
         self.register_buffer("pixel_scale", torch.ones(1))
         self.pixel_mean: Tensor
         self.pixel_scale: Tensor
         self.trunk = nn.Sequential(
-            _component(nn.Conv2d(depth, channels, 7, stride=4, padding=3), next(probabilities)),
-            _component(nn.Conv2d(channels, channels, 3, padding=1), next(probabilities)),
+            _component(nn.Conv2d(depth, channels, 7, stride=4, padding=3), dropout[0]),
+            _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[1]),
+            _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[2]),
         )
-        rows, columns = _halved(_halved((height, width)))
-        self.keypoints = Keypoints(channels, keypoints, rows, columns)
-        self.coarse = nn.Sequential()
-        for i in range(_n_halvings(rows, columns)):
-            halving = nn.Conv2d(2 * channels if i else channels, 2 * channels, 3, stride=2, padding=1)
-            self.coarse.append(_component(halving, next(probabilities)))
-            rows, columns = _halved((rows, columns))
-        self.coarse.append(FlattenedCells())
-        self.coarse.append(_component(nn.Linear(2 * channels * rows * columns, 128), next(probabilities)))
-        self.join = nn.Sequential(
-            _component(nn.Linear(128 + 3 * keypoints, 256), next(probabilities)), nn.Linear(256, n_features)
-        )
+        self.keypoints = Keypoints(channels, keypoints, _quarter(height), _quarter(width))
+        self.join = nn.Sequential(_component(nn.Linear(3 * keypoints, 256), dropout[3]), nn.Linear(256, n_features))
 
     def fit_in_bfloat16(self, enabled: bool) -> None:
-        """Lets convolutions and the coarse view compute in bfloat16; weights, positions and features stay float32."""
+        """Lets convolutions compute in bfloat16; weights, positions and features stay float32."""
         self._bfloat16 = enabled
 
     def forward(self, frames: Tensor) -> Tensor:
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
             pixels = _channels_first(frames).float().contiguous(memory_format=torch.channels_last)
             seen = self.trunk((pixels - self.pixel_mean) * self.pixel_scale)
-            views = torch.cat([self.coarse(seen).float(), self.keypoints(seen)], dim=1)
-        features: Tensor = self.join(views)
+            places = self.keypoints(seen)
+        features: Tensor = self.join(places)
         return features
 
     @torch.no_grad()
@@ -90,6 +82,8 @@ class Keypoints(nn.Module):
     def __init__(self, channels: int, n: int, rows: int, columns: int) -> None:
         super().__init__()
         self.patterns = nn.Conv2d(channels, n, 1)
+        with torch.no_grad():
+            self.patterns.weight *= SHARPNESS
         row, column = torch.meshgrid(torch.linspace(-1, 1, rows), torch.linspace(-1, 1, columns), indexing="ij")
         self.register_buffer("cells", torch.stack([column.flatten(), row.flatten()], dim=1), persistent=False)
         self.cells: Tensor
@@ -99,21 +93,6 @@ class Keypoints(nn.Module):
         positions = logits.softmax(dim=2) @ self.cells
         strengths = logits.amax(dim=2)
         return torch.cat([positions.transpose(1, 2).flatten(1), strengths], dim=1)
-
-
-class FlattenedCells(nn.Module):
-    """All channels of a map's first cell, then of the next: `(n, channels, rows, columns)` to `(n, cells * channels)`.
-
-    For maps in channels-last memory this moves nothing, forwards or backwards.
-    """
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return maps.permute(0, 2, 3, 1).flatten(1)
-
-
-def n_components(frame_shape: Sequence[int]) -> int:
-    """How many components with dropout the network for such frames has."""
-    return 4 + _n_halvings(*_halved(_halved((frame_shape[0], frame_shape[1]))))
 
 
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:
@@ -132,9 +111,5 @@ def _channels_first(frames: Tensor) -> Tensor:
     return frames.unsqueeze(1) if frames.dim() == 3 else frames.permute(0, 3, 1, 2)
 
 
-def _n_halvings(rows: int, columns: int) -> int:
-    return max(1, math.ceil(math.log2(min(rows, columns) / COARSEST)))
-
-
-def _halved(size: tuple[int, int]) -> tuple[int, int]:
-    return (size[0] + 1) // 2, (size[1] + 1) // 2
+def _quarter(cells: int) -> int:
+    return (cells + 3) // 4

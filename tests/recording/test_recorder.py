@@ -101,6 +101,11 @@ def test_an_episode_longer_than_allowed_is_truncated_and_says_so(tmp_path):
         assert episode.provenance["ended_by"] == "max_steps"
 
 
+def test_no_episode_is_begun_after_enough_steps(tmp_path):
+    recording = record_game(CATCH, tmp_path / "enough", episodes=9, max_steps=4, enough_steps=9)
+    assert [episode.n_steps for episode in recording] == [4, 4, 4]
+
+
 def test_more_episodes_are_added_with_append(tmp_path):
     record_noise(tmp_path / "rec")
     env = Noise()
