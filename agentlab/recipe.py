@@ -95,6 +95,12 @@ class DQNConfig:
     """Agent steps that the replay memory holds."""
     learning_starts: Count = 2_000
     """Agent steps of random play before the first update."""
+    double: bool = True
+    """Whether the network chooses the action of the next state whose difference its slow copy tells."""
+    dueling: bool = True
+    """Whether a state's value and its actions' advantages have layers of their own."""
+    layer_norm: bool = True
+    """Whether hidden layers are normalised."""
     exploration_share: Share = 0.1
     """Share of the training over which random actions fade out."""
     exploration_final: Annotated[float, Range(0, 1)] = 0.4
@@ -180,10 +186,14 @@ class RefreshConfig:
     """Episodes to record for it, played by the head with more or less random actions in between."""
     max_steps: Annotated[int, Range(1, 32_767)] = 800
     """Agent steps after which an episode is cut."""
+    enough_steps: Count = 5_000
+    """Agent steps after which no further episode is begun."""
     epochs: Count = 3
     """Passes over all labelled frames."""
     learning_rate: Positive = 1e-3
     """Largest step size of the schedule."""
+    erasing: Annotated[float, Range(0, 1)] = 0.0
+    """Probability of each of two rectangles painted over; screens that the head has reached need no stand-ins."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ class EyeRefresh:
         record_episodes(
             recipe.env,
             recipe.env_kwargs,
-            RecordConfig(config.episodes, f"the head of {self._folder.path} in training", config.max_steps),
+            RecordConfig(
+                config.episodes, f"the head of {self._folder.path} in training", config.max_steps, config.enough_steps
+            ),
             path,
             seed=recipe.seed + number * SEEDS_EACH,
             progress=self._progress,
@@ -49,7 +51,12 @@ class EyeRefresh:
         played = [Recording(self._folder.refresh_recording(earlier)) for earlier in range(1, number + 1)]
         return fit(
             [*self._recordings, *played],
-            replace(recipe.extractor, epochs=config.epochs, learning_rate=config.learning_rate),
+            replace(
+                recipe.extractor,
+                epochs=config.epochs,
+                learning_rate=config.learning_rate,
+                erasing=config.erasing,
+            ),
             self._folder.extractor,
             seed=recipe.seed,
             device=recipe.device,

@@ -66,11 +66,7 @@ def measure(
     the first run for an unknown game, with the nearest one, for a game named twice, and for a recipe that names
     recordings; later for a run in `out` that was made with other settings.
     """
-    ids = _ids(games, recipe.env_kwargs)
-    if seeds < 1:
-        raise InputError(f"seeds: expected at least 1, found {seeds}")
-    if recipe.recordings:
-        raise InputError(f"recordings: expected none, each game makes its own; found {', '.join(recipe.recordings)}")
+    ids = ids_of(games, recipe, seeds)
     runs: dict[str, list[RunFolder]] = {name: [] for name in ids}
     for number, (name, seed) in enumerate(((name, seed) for name in ids for seed in range(seeds)), 1):
         progress.say(f"atari100k: {name}, seed {seed} (run {number} of {len(ids) * seeds})")
@@ -102,6 +98,29 @@ def finished(recipe: Recipe, path: Path, run: Runner, progress: Progress) -> Run
     else:
         run(recipe, path)
     return folder
+
+
+def ids_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, str]:
+    """The environment ids of games, such as `Pong` or an id, by the name of the game.
+
+    Raises `InputError` for an unknown game, with the nearest one, for a game named twice, for fewer than one seed, and
+    for a recipe that names recordings.
+    """
+    if not games:
+        raise InputError("games: expected at least one, found none")
+    if seeds < 1:
+        raise InputError(f"seeds: expected at least 1, found {seeds}")
+    if recipe.recordings:
+        raise InputError(f"recordings: expected none, each game makes its own; found {', '.join(recipe.recordings)}")
+    ids: dict[str, str] = {}
+    for game in games:
+        env_id = game if re.search(r"[/:]|-v\d+$", game) else f"{environment.ATARI_NAMESPACE}{game}-v5"
+        environment.open_environment(env_id, recipe.env_kwargs).close()
+        name = re.sub(r"-v\d+$", "", re.split("[/:]", env_id)[-1])
+        if name in ids:
+            raise InputError(f"games: expected each once, found {name} twice")
+        ids[name] = env_id
+    return ids
 
 
 def table(found: dict[str, Any]) -> str:
@@ -146,21 +165,6 @@ def plot(found: dict[str, Any], path: Path) -> None:
             _draw_game(axes.inset_axes((0.0, 1 - place / n + 0.45 / n, 1.0, 0.5 / n)), name, game, marks)
         _draw_legend(axes, marks, has_human=any(game["human_mean"] is not None for game in games.values()))
         axes.set_title(f"Score after {found['steps']:,} agent steps; ours learns from labelled frames besides", pad=34)
-
-
-def _ids(games: Sequence[str], env_kwargs: Mapping[str, Any]) -> dict[str, str]:
-    """The environment ids of games by the name of the game."""
-    if not games:
-        raise InputError("games: expected at least one, found none")
-    ids: dict[str, str] = {}
-    for game in games:
-        env_id = game if re.search(r"[/:]|-v\d+$", game) else f"{environment.ATARI_NAMESPACE}{game}-v5"
-        environment.open_environment(env_id, env_kwargs).close()
-        name = re.sub(r"-v\d+$", "", re.split("[/:]", env_id)[-1])
-        if name in ids:
-            raise InputError(f"games: expected each once, found {name} twice")
-        ids[name] = env_id
-    return ids
 
 
 def _of_game(name: str, env_id: str, runs: Sequence[RunFolder], refreshes: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.fields import from_plain
 from agentlab.recipe import Count, Recipe, RefreshConfig, Seed
 
-Name = Literal["throughput", "memory", "scaling", "atari100k", "labels"]
+Name = Literal["throughput", "memory", "scaling", "atari100k", "labels", "ablation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,14 @@ class Options(Common):
     $ agentlab bench memory runs/pong
     $ agentlab bench atari100k Pong Breakout Freeway --seeds 5
     $ agentlab bench labels ALE/Pong-v5
+    $ agentlab bench ablation Pong Breakout --steps 50000
 
     throughput: agent steps a second of the raw game, of ours and of Stable-Baselines3's algorithms.
     scaling: the same for 1 to 256 environments, and as a training grows to a million steps; its memory.
     memory: bytes a transition of the replay memory of features, and of SB3's of images.
     atari100k: scores after 100,000 agent steps, over several seeds, beside published ones.
     labels: the score against the number of labelled frames.
+    ablation: what each part of the DQN head is worth, over several seeds.
     """
 
     name: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="NAME")]
@@ -42,9 +44,11 @@ class Options(Common):
     out: Path = Path("bench")
     """Folder for the figures as JSON, the plot as SVG and the runs; those that are finished there are kept."""
     seeds: Count = 5
-    """Seeds of atari100k."""
+    """Seeds of atari100k and ablation."""
     recipe: str = "atari100k"
-    """Recipe of the runs of atari100k and labels."""
+    """Recipe of the runs of atari100k, labels and ablation."""
+    steps: Count | None = None
+    """Agent steps of training of each of these runs; none takes the recipe's."""
     seed: Seed = 0
     """Seed of environments and weights."""
 
@@ -59,7 +63,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.artefact import write_json
 
     bench = import_module(f"agentlab.bench.{options.name}")
-    found = (_measure_games if options.name in ("atari100k", "labels") else _measure_run)(options, bench)
+    found = (_measure_games if options.name in ("atari100k", "labels", "ablation") else _measure_run)(options, bench)
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / f"{options.name}.json", found)
     bench.plot(found, options.out / f"{options.name}.svg")
@@ -87,14 +91,16 @@ def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
     from agentlab.progress import on_stderr
 
     recipe, progress = replace(recipes.load(recipes.find(options.recipe)), recordings=()), on_stderr()
+    if options.steps is not None:
+        recipe = replace(recipe, head=replace(recipe.head, total_steps=options.steps))
     run: Callable[[Recipe, Path], Mapping[str, Any]] = _runner(progress)
     if options.name == "labels":
         env_id = _only(options, "the id of an environment")
         out, unrefreshed = options.out / "labels", replace(recipe, refresh=RefreshConfig())
         return dict(bench.measure(env_id, out, seed=options.seed, recipe=unrefreshed, run=run, progress=progress))
     if not options.subjects:
-        raise InputError("bench atari100k: expected games, such as Pong, found none")
-    out = options.out / "atari100k"
+        raise InputError(f"bench {options.name}: expected games, such as Pong, found none")
+    out = options.out / options.name
     found = bench.measure(options.subjects, out, seeds=options.seeds, recipe=recipe, run=run, progress=progress)
     return dict(found)
 

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from agentlab.extractor.predictors import SELDOM
 from agentlab.labels import LabelSchema, Number
-
-SELDOM = 0.1
-"""A counter changes in less than this share of the steps; what falls or scrolls changes in most of them."""
 
 
 def counters(schema: LabelSchema, episodes: Iterable[npt.NDArray[np.float32]]) -> list[str]:
-    """The numbers that change seldom, and in one direction only, in the label rows `(n, n_labels)` of all episodes."""
+    """The numbers that change seldom, and in one direction only, in the label rows `(n, n_labels)` of all episodes.
+
+    What falls or scrolls may go one way too, but changes in most of the steps.
+    """
     rises, falls, n_steps = np.zeros(len(schema)), np.zeros(len(schema)), 0
     for rows in episodes:
         changes = np.diff(rows, axis=0)

@@ -25,6 +25,9 @@ from agentlab.progress import Task
 if TYPE_CHECKING:
     from agentlab.recipe import ExtractorConfig
 
+ERASED = 0.6
+"""Share of the updates on frames that are painted over; the last ones make positions exact on frames as they are."""
+
 MakeOptimizer: TypeAlias = "Callable[[Eye, ExtractorConfig], torch.optim.Optimizer]"
 
 
@@ -42,10 +45,13 @@ class Learner:
 
     def step(self, frames: Any, rows: Any) -> Tensor:
         """One update on uint8 frames and their label rows; gives the loss."""
+        share_done = self.steps_done / self._total_steps
         for group in self.optimizer.param_groups:
-            group["lr"] = self._highest_rate * one_cycle(self.steps_done / self._total_steps)
+            group["lr"] = self._highest_rate * one_cycle(share_done)
         pixels = self._on_device(frames)
-        loss = self._loss(erase(pixels, self._erasing) if self._erasing else pixels, rows)
+        if self._erasing and share_done < ERASED:
+            pixels = erase(pixels, self._erasing)
+        loss = self._loss(pixels, rows)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.eye.parameters(), 1.0)

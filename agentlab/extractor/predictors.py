@@ -22,8 +22,10 @@ FURTHER = 4.0
 RAREST = 0.01
 """Predictions begin at the frequency of a value, but at none below this."""
 
-SLOWEST = 0.1
-"""Numbers weigh in the loss as often as they change from frame to frame, but no less than this share of the most."""
+SELDOM = 0.1
+"""Numbers that change in a smaller share of the frames than this weigh less in the loss, in proportion."""
+LIGHTEST = 0.1
+"""The least weight of a number."""
 
 READ = 0.5
 """Labels with a lower score on held-out episodes are not shown to heads."""
@@ -80,18 +82,15 @@ class LabelPredictors(nn.Module):
 
     @torch.no_grad()
     def weigh(self, rows: npt.NDArray[np.float32]) -> None:
-        """Weighs numbers by how often they change from one label row to the next, relative to the one that does most.
+        """Weighs numbers by how often they change from one label row to the next: those that seldom do weigh less.
 
-        What moves needs all of the network's precision, and a wall of thirty bricks that seldom changes would else
+        What moves needs all of the network's precision, and a wall of thirty bricks that seldom change would else
         take thirty shares of it.
         """
         numbers = np.array([isinstance(label, Number) for label in self.schema.values()])
         before, after = rows[:-1, numbers], rows[1:, numbers]
-        changes = ((before != after) & ~np.isnan(before) & ~np.isnan(after)).mean(axis=0)
-        if len(rows) > 1 and changes.any():
-            self.weight[torch.from_numpy(numbers)] = (
-                torch.from_numpy(changes / changes.max()).float().clamp(min=SLOWEST)
-            )
+        changes = ((before != after) & ~np.isnan(before) & ~np.isnan(after)).sum(axis=0) / max(len(before), 1)
+        self.weight[torch.from_numpy(numbers)] = torch.from_numpy(changes / SELDOM).float().clamp(LIGHTEST, 1.0)
 
     @torch.no_grad()
     def widen(self, rows: npt.NDArray[np.float32]) -> None:

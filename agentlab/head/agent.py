@@ -24,7 +24,7 @@ from agentlab.head.spaces import StackedFeatures
 from agentlab.spaces import from_plain
 
 KIND = "head"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS = "weights.safetensors"
 POLICIES: dict[str, type[BasePolicy]] = {"dqn": DifferencePolicy, "ppo": ActorCriticPolicy}
 FIELDS = {
@@ -35,6 +35,7 @@ FIELDS = {
     "sees": str,
     "overlooked": list,
     "hidden": list,
+    "layers": dict,
     "action_names": list,
 }
 """What a head's `meta.json` must say of how it plays, and as what."""
@@ -143,6 +144,7 @@ def build_policy(meta: dict[str, Any], extractor: FrozenExtractor) -> BasePolicy
         lambda _: 0.0,
         net_arch=list(meta["hidden"]),
         features_extractor_class=MotionExtractor,
+        **meta["layers"],
     )
 
 

@@ -40,19 +40,21 @@ class DifferenceNetwork(QNetwork):
 
     The offset holds the `R*/(1 - gamma)` common to all states, so that learning begins there, and the unit is the size
     of R*, so that games of small and of large rewards are learned alike; both are buffers, not learned. Hidden layers
-    are linear, layer normalisation and ReLU (dueling: arXiv 1511.06581).
+    are linear, layer normalisation (arXiv 1607.06450) and ReLU (dueling: arXiv 1511.06581).
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, dueling: bool = True, layer_norm: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         widths = [self.features_dim, *self.net_arch]
         self.q_net = nn.Sequential(
             *(
-                nn.Sequential(nn.Linear(width_in, width_out), nn.LayerNorm(width_out), nn.ReLU())
+                nn.Sequential(
+                    nn.Linear(width_in, width_out), nn.LayerNorm(width_out) if layer_norm else nn.Identity(), nn.ReLU()
+                )
                 for width_in, width_out in zip(widths, self.net_arch, strict=False)
             )
         )
-        self.state_value = nn.Linear(widths[-1], 1)
+        self.state_value = nn.Linear(widths[-1], 1) if dueling else None
         self.advantage = nn.Linear(widths[-1], int(self.action_space.n))
         self.register_buffer("offset", torch.zeros(()))
         self.register_buffer("unit", torch.ones(()))
@@ -65,8 +67,9 @@ class DifferenceNetwork(QNetwork):
     def beyond_offset(self, obs: Tensor) -> Tensor:
         """D minus the offset, float32 `(n, n_actions)`: what the order of actions depends on."""
         hidden = self.q_net(self.extract_features(obs, self.features_extractor))
-        advantage = self.advantage(hidden)
-        in_units: Tensor = self.state_value(hidden) + advantage - advantage.mean(dim=1, keepdim=True)
+        in_units: Tensor = self.advantage(hidden)
+        if self.state_value is not None:
+            in_units = self.state_value(hidden) + in_units - in_units.mean(dim=1, keepdim=True)
         return self.unit * in_units
 
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002
@@ -76,22 +79,26 @@ class DifferenceNetwork(QNetwork):
 class DifferencePolicy(DQNPolicy):
     """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference."""
 
+    def __init__(self, *args: Any, dueling: bool = True, layer_norm: bool = True, **kwargs: Any) -> None:
+        self._layers = {"dueling": dueling, "layer_norm": layer_norm}
+        super().__init__(*args, **kwargs)
+
     def make_q_net(self) -> QNetwork:
         arguments = self._update_features_extractor(self.net_args, features_extractor=None)
-        return DifferenceNetwork(**arguments).to(self.device)
+        return DifferenceNetwork(**arguments, **self._layers).to(self.device)
 
 
 class RewardDifferenceDQN(LearnsDifference, DQN):
     """DQN on the reward difference, for discrete actions (CN110837858B; DQN: Mnih et al. 2015).
 
-    Learns `D(s, a) <- (R* - R) + gamma * min_a' D(s', a')` over n steps, double (arXiv 1509.06461) and dueling, with a
-    slowly following target network and exploration drawn per environment. For a constant `target` R* it equals
-    Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same `reward_function`, or
-    a callable of each state. A lost life counts as an end if `life_loss_ends`. A random action is held for a random
-    number of steps, up to `longest_hold` (arXiv 2006.01782). `widening` adds that share of how far an action is behind
-    the best to its difference, so that the best stands out (advantage learning, arXiv 1512.04860). Other arguments are
-    SB3's, with defaults for features instead of images and 16 environments; the slow copy takes over the share `tau` of
-    the network after each update.
+    Learns `D(s, a) <- (R* - R) + gamma * min_a' D(s', a')` over n steps, dueling and, unless `double` is false, double
+    (arXiv 1509.06461), with a slowly following target network and exploration drawn per environment. For a constant
+    `target` R* it equals Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same
+    `reward_function`, or a callable of each state. A lost life counts as an end if `life_loss_ends`. A random action is
+    held for a random number of steps, up to `longest_hold` (arXiv 2006.01782). `widening` adds that share of how far an
+    action is behind the best to its difference, so that the best stands out (advantage learning, arXiv 1512.04860).
+    Other arguments are SB3's, with defaults for features instead of images and 16 environments; the slow copy takes
+    over the share `tau` of the network after each update.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
@@ -110,6 +117,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         target: Target = 1.0,
         reward_function: RewardFunction = environment_reward,
         life_loss_ends: bool = True,
+        double: bool = True,
         longest_hold: int = 1,
         widening: float = 0.0,
         learning_rate: Any = 5e-4,
@@ -125,7 +133,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         **sb3: Any,
     ) -> None:
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
-        self.longest_hold, self.widening = longest_hold, widening
+        self.double, self.longest_hold, self.widening = double, longest_hold, widening
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
             raise InputError("target_update_interval: the slow copy follows with every update; say how far with tau")
@@ -216,7 +224,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     def wanted(self, batch: ReplayBufferSamples) -> Tensor:
         """What D should be in the states of `batch`, `(n, 1)`: the differences met and the smallest then to come."""
         assert batch.discounts is not None
-        best = self.q_net.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
+        chooses = self.q_net if self.double else self.q_net_target
+        best = chooses.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
         still_to_come: Tensor = self.q_net_target(batch.next_observations).gather(1, best)
         wanted = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
         if self.widening:

@@ -176,9 +176,10 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         learning_starts=dqn.learning_starts,
         exploration_fraction=dqn.exploration_share,
         exploration_final_eps=dqn.exploration_final,
+        double=dqn.double,
         longest_hold=dqn.longest_hold,
         widening=dqn.widening,
-        policy_kwargs={"net_arch": list(dqn.hidden)},
+        policy_kwargs={"net_arch": list(dqn.hidden), "dueling": dqn.dueling, "layer_norm": dqn.layer_norm},
         **shared,
     )
 
@@ -207,6 +208,9 @@ def describe(
         "sees": config.sees,
         "overlooked": list(env.observation_space.overlooked),
         "hidden": list(learner.hidden),
+        "layers": (
+            {"dueling": config.dqn.dueling, "layer_norm": config.dqn.layer_norm} if config.algorithm == "dqn" else {}
+        ),
         "action_space": space_to_plain(env.action_space),
         "action_names": action_names(env_id, env_kwargs),
         "env": env_id,

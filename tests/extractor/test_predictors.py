@@ -86,14 +86,14 @@ class TestLoss:
 
     def test_weighs_numbers_by_how_often_they_change(self):
         schema = LabelSchema.from_dict(
-            {name: {"kind": "number", "low": 0, "high": 9} for name in ("moving", "resting", "still")}
+            {name: {"kind": "number", "low": 0, "high": 9} for name in ("moves", "changes", "rests")}
             | {"seen": {"kind": "flag"}},
             "test",
         )
         steps = np.arange(100)
         made = LabelPredictors(schema, 2)
-        made.begin_at(np.stack([steps % 9, steps // 2 % 9, steps // 60, steps // 60], axis=1).astype(np.float32))
-        torch.testing.assert_close(made.weight, torch.tensor([1.0, 49 / 99, 0.1, 1.0]))
+        made.begin_at(np.stack([steps // 5 % 9, steps // 20, 0 * steps, steps // 60], axis=1).astype(np.float32))
+        torch.testing.assert_close(made.weight, torch.tensor([1.0, 0.4 * 100 / 99, 0.1, 1.0]))
 
     def test_is_nearly_nothing_for_right_predictions(self):
         made = predictors()

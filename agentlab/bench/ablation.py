@@ -1,0 +1,150 @@
+"""What each part of the DQN head is worth: scores without it, and with parts that are off, seed by seed on one eye."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentlab.artefact import new_folder, read_json
+from agentlab.bench.atari100k import Runner, finished, ids_of
+from agentlab.bench.drawing import BLUE, GREY, drawn
+from agentlab.progress import Progress
+from agentlab.recipe import Recipe, RefreshConfig
+from agentlab.runfolder import RunFolder
+from agentlab.statistics import bootstrap_interval, iqm
+
+COMPLETE = "complete"
+PARTS: dict[str, tuple[str, Any]] = {
+    "1-step returns": ("head.dqn.n_steps", 1),
+    "10-step returns": ("head.dqn.n_steps", 10),
+    "not double": ("head.dqn.double", False),
+    "not dueling": ("head.dqn.dueling", False),
+    "no layer normalisation": ("head.dqn.layer_norm", False),
+    "no slow copy": ("head.dqn.target_rate", 0.999),
+    "a quarter of the updates": ("head.dqn.updates_per_step", 0.125),
+    "random actions not held": ("head.dqn.longest_hold", 1),
+    "no changes in time": ("head.stack", 1),
+    "features too": ("head.sees", "all"),
+    "advantage learning": ("head.dqn.widening", 0.9),
+    "warm start from recordings": ("head.dqn.recorded_updates", 5_000),
+    "eye refreshed": ("refresh.at", (0.1, 0.35)),
+}
+"""What is changed in the complete recipe, by name: a field and its value."""
+NOTE = (
+    "all runs of a game see through the eye of its first run; differences are to the complete recipe with the same "
+    "seed, their mean with its 95% bootstrap interval over seeds"
+)
+
+
+def measure(
+    games: Sequence[str],
+    out: Path,
+    *,
+    run: Runner,
+    progress: Progress,
+    recipe: Recipe,
+    seeds: int = 5,
+    parts: Mapping[str, tuple[str, Any]] = PARTS,
+) -> dict[str, Any]:
+    """Runs the recipe, without refreshes, complete and with each part changed, with the seeds 0 to `seeds` - 1.
+
+    The run of a game, a part and a seed is in `out`/GAME/PART/SEED; finished runs are read and not repeated. Raises
+    `InputError` before the first run for an unknown game, a recipe that names recordings, and fewer than one seed;
+    later for a run in `out` that was made with other settings.
+    """
+    ids = ids_of(games, recipe, seeds)
+    recipe = replace(recipe, refresh=replace(recipe.refresh, at=RefreshConfig().at))
+    found: dict[str, dict[str, list[float]]] = {game: {} for game in ids}
+    places = list(itertools.product(ids, (COMPLETE, *parts), range(seeds)))
+    for number, (game, part, seed) in enumerate(places, 1):
+        progress.say(f"ablation: {game}, {part}, seed {seed} (run {number} of {len(places)})")
+        first, folder = (
+            RunFolder(out / game / name.replace(" ", "-") / str(n)) for name, n in ((COMPLETE, 0), (part, seed))
+        )
+        of_run = replace(recipe, env=ids[game], seed=seed)
+        if part != COMPLETE:
+            of_run = changed(of_run, *parts[part])
+        if folder != first:
+            of_run = replace(of_run, recordings=(str(first.recording),))
+            if not folder.path.exists():
+                _lend_eye(first, folder, of_run)
+        score = float(read_json(finished(of_run, folder.path, run, progress).scores)["mean"])
+        found[game].setdefault(part, []).append(score)
+    return {
+        "note": NOTE,
+        "steps": recipe.head.total_steps,
+        "seeds": seeds,
+        "episodes": recipe.evaluate.episodes,
+        "parts": {
+            part: {"field": field, "value": list(value) if isinstance(value, tuple) else value}
+            for part, (field, value) in parts.items()
+        },
+        "games": {
+            game: {part: _of_part(scores, of_game[COMPLETE]) for part, scores in of_game.items()}
+            for game, of_game in found.items()
+        },
+    }
+
+
+def changed(config: Any, path: str, value: Any) -> Any:
+    """A configuration with the field at a dotted path changed."""
+    name, _, rest = path.partition(".")
+    return replace(config, **{name: changed(getattr(config, name), rest, value) if rest else value})
+
+
+def table(found: dict[str, Any]) -> str:
+    """The measurement as lines for people."""
+    games = found["games"]
+    lines = [
+        f"{found['steps']:,} agent steps, seeds: {found['seeds']}; interquartile mean of the scores over seeds, and "
+        "how far the mean is from that of the complete recipe",
+        " " * 28 + "".join(f"{game:>36}" for game in games),
+    ]
+    for part in (COMPLETE, *found["parts"]):
+        line = f"{part:<28}"
+        for of_game in games.values():
+            score, (low, high) = of_game[part], of_game[part]["difference_ci95"]
+            line += f"{score['iqm']:>10.1f}"
+            line += (
+                " " * 26 if part == COMPLETE else f"{score['difference']:>+9.1f}{f'({low:+.1f} to {high:+.1f})':>17}"
+            )
+        lines.append(line)
+    return "\n".join([*lines, f"note: {found['note']}"])
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    """Draws, a panel a game, the difference that each change makes with its interval into an SVG."""
+    games, parts = found["games"], list(found["parts"])
+    with drawn(path, 3.2 + 2.6 * len(games), 1.0 + 0.3 * len(parts)) as axes:
+        axes.set_axis_off()
+        for place, (game, of_game) in enumerate(games.items()):
+            panel = axes.inset_axes((place / len(games) + 0.02, 0.0, 0.94 / len(games), 1.0))
+            panel.axvline(0, color=GREY, linewidth=1)
+            for row, part in enumerate(reversed(parts)):
+                panel.plot(of_game[part]["difference_ci95"], (row, row), color=BLUE, linewidth=5, alpha=0.35)
+                panel.plot(of_game[part]["difference"], row, "o", color=BLUE, markersize=5)
+            panel.set_yticks(range(len(parts)), list(reversed(parts)) if place == 0 else [""] * len(parts))
+            panel.set(title=f"{game} (complete: {of_game[COMPLETE]['iqm']:,.1f})", xlabel="score against complete")
+
+
+def _lend_eye(owner: RunFolder, borrower: RunFolder, recipe: Recipe) -> None:
+    """Begins a run with the eye of another one."""
+    with new_folder(borrower.path) as folder:
+        RunFolder(folder).begin(recipe, force=True)
+        shutil.copytree(owner.extractor, RunFolder(folder).extractor)
+
+
+def _of_part(scores: Sequence[float], complete: Sequence[float]) -> dict[str, Any]:
+    differences = np.subtract(scores, complete)
+    return {
+        "scores": list(scores),
+        "iqm": float(iqm(scores)),
+        "difference": float(differences.mean()),
+        "difference_ci95": list(bootstrap_interval(differences, statistic=lambda runs: runs.mean(axis=-1))),
+    }
