@@ -123,7 +123,7 @@ class PPOConfig:
     """How far a difference still to come is counted out before the baseline takes over."""
     learning_rate: Positive = 3e-4
     """Step size at the start; it falls to nothing at the end."""
-    rollout: Several = 32
+    rollout: Several = 16
     """Steps of each environment between two rounds of updates."""
     batch_size: Several = 512
     """States in an update."""
@@ -146,7 +146,7 @@ class HeadConfig:
     total_steps: Count = 100_000
     """Agent steps of training."""
     n_envs: Count | None = None
-    """Environments stepped side by side; none takes what suits the algorithm, 16 for `dqn` and 64 for `ppo`."""
+    """Environments stepped side by side; none takes what suits the algorithm, 16 for `dqn` and 128 for `ppo`."""
     stack: Count = 4
     """Last frames of which a state holds what the extractor makes of them."""
     sees: Literal["labels", "all"] = "labels"
@@ -170,7 +170,7 @@ class HeadConfig:
     @property
     def num_envs(self) -> int:
         """Environments stepped side by side."""
-        return self.n_envs or {"dqn": 16, "ppo": 64}[self.algorithm]
+        return self.n_envs or {"dqn": 16, "ppo": 128}[self.algorithm]
 
 
 @dataclass(frozen=True)

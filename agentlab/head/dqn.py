@@ -24,6 +24,7 @@ from agentlab.head.meanwhile import Meanwhile
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
+from agentlab.holding import hold_lengths, mean_hold
 from agentlab.timing import spent
 
 AT_ONCE = 8
@@ -31,8 +32,6 @@ AT_ONCE = 8
 
 LADDER = 8
 """Environments explore at different rates: the boldest at the exploration rate, the shyest at this power of it."""
-HOLD_EXPONENT = 2.0
-"""Random actions are held for n steps with a probability that falls as n**-exponent."""
 
 
 class DifferenceNetwork(QNetwork):
@@ -272,11 +271,12 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         return rates
 
     def _astray(self, actions: npt.NDArray[Any], rates: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-        """The actions, but where a random one is held, or begun with one of the `rates`, that one."""
+        """The actions, but in the share `rates` of the steps, on average, a random one that is begun or held."""
         if len(self._held_for) != len(rates):
             self._held_for, self._held = np.zeros((2, len(rates)), np.int64)
-        begins = (self._held_for == 0) & (self._exploration.random(len(rates)) < rates)
-        lengths = np.minimum(self._exploration.zipf(HOLD_EXPONENT, len(rates)), self.longest_hold)
+        beginning = rates / (rates + (1 - rates) * mean_hold(self.longest_hold))
+        begins = (self._held_for == 0) & (self._exploration.random(len(rates)) < beginning)
+        lengths = hold_lengths(self._exploration, len(rates), self.longest_hold)
         drawn = self._exploration.integers(int(self.action_space.n), size=len(rates))
         self._held = np.where(begins, drawn, self._held)
         self._held_for = np.where(begins, lengths, self._held_for)

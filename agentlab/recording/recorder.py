@@ -12,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from agentlab.errors import InputError
+from agentlab.holding import hold_lengths
 from agentlab.recording.frames import Frame
 from agentlab.recording.header import describe
 from agentlab.recording.progress import OnStep, silent
@@ -19,7 +20,6 @@ from agentlab.recording.provenance import now, versions
 from agentlab.recording.rows import MAX_ROWS
 from agentlab.recording.writer import ENDED_BY_ENVIRONMENT, ENDED_BY_MAX_STEPS, RecordingWriter
 
-HOLD_EXPONENT = 2.0
 LONGEST_HOLD = 100
 """How long a wandering policy holds an action: n steps with a probability that falls as n**-exponent."""
 
@@ -51,11 +51,7 @@ class RandomPolicy:
 
 
 class WanderingPolicy:
-    """Random actions, each held for a random number of steps, so that play gets further than by drawing each anew.
-
-    Lengths are drawn from the zeta distribution of exponent 2, up to 100 steps (Dabney et al. 2021, arXiv 2006.01782).
-    The same for the same seed.
-    """
+    """Random actions, each held for a random number of steps up to 100 (see `holding`); the same for the same seed."""
 
     name = "wandering"
 
@@ -70,7 +66,7 @@ class WanderingPolicy:
     def act(self, frame: Frame, info: dict[str, Any]) -> Any:
         if not self._steps_left:
             self._held = self._actions.act(frame, info)
-            self._steps_left = min(int(self._lengths.zipf(HOLD_EXPONENT)), LONGEST_HOLD)
+            self._steps_left = int(hold_lengths(self._lengths, 1, LONGEST_HOLD)[0])
         self._steps_left -= 1
         return self._held
 

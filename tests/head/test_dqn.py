@@ -245,6 +245,7 @@ class TestExploration:
         greedy = model.predict(states, deterministic=True)[0]
         taken = np.stack([model.predict(states, deterministic=False)[0] for _ in range(4000)])
         astray = taken[:, 0] != greedy[0]
+        assert astray.mean() == pytest.approx(0.2 * 2 / 3, abs=0.05)  # however long each is held
         again = (taken[1:, 0] == taken[:-1, 0])[astray[:-1]]
         assert again.mean() > 0.5  # 0.2 / 3 if each were drawn anew
         np.testing.assert_array_equal(model.predict(states, deterministic=True)[0], greedy)
