@@ -190,7 +190,7 @@ class RefreshConfig:
     """Agent steps after which no further episode is begun."""
     epochs: Count = 3
     """Passes over all labelled frames."""
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 2e-3
     """Largest step size of the schedule."""
     erasing: Annotated[float, Range(0, 1)] = 0.0
     """Probability of each of two rectangles painted over; screens that the head has reached need no stand-ins."""

@@ -131,6 +131,8 @@ def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, 
             part = agentlab_envs.make_vec(env_id, len(copies), first_seed, labels=config.true_labels, **env_kwargs)
             parts.append(part if config.true_labels else WithoutLabels(part))
     except (TypeError, ValueError, gym.error.Error) as error:
+        for opened in parts:
+            opened.close()
         raise InputError(f"environment {env_id!r} with env_kwargs {dict(env_kwargs)}: {error}") from error
     return parts[0] if n_parts == 1 else agentlab_envs.SideBySide(parts)
 
