@@ -95,12 +95,8 @@ class DQNConfig:
     """Agent steps that the replay memory holds."""
     learning_starts: Count = 2_000
     """Agent steps of random play before the first update."""
-    double: bool = True
-    """Whether the network chooses the action of the next state whose difference its slow copy tells."""
-    dueling: bool = True
-    """Whether a state's value and its actions' advantages have layers of their own."""
-    layer_norm: bool = True
-    """Whether hidden layers are normalised."""
+    without: tuple[Literal["double", "dueling", "layer_norm"], ...] = ()
+    """What the network and its targets do without, to see what it is worth."""
     exploration_share: Share = 0.1
     """Share of the training over which random actions fade out."""
     exploration_final: Annotated[float, Range(0, 1)] = 0.4

@@ -23,9 +23,9 @@ COMPLETE = "complete"
 PARTS: dict[str, tuple[str, Any]] = {
     "1-step returns": ("head.dqn.n_steps", 1),
     "10-step returns": ("head.dqn.n_steps", 10),
-    "not double": ("head.dqn.double", False),
-    "not dueling": ("head.dqn.dueling", False),
-    "no layer normalisation": ("head.dqn.layer_norm", False),
+    "not double": ("head.dqn.without", ("double",)),
+    "not dueling": ("head.dqn.without", ("dueling",)),
+    "no layer normalisation": ("head.dqn.without", ("layer_norm",)),
     "no slow copy": ("head.dqn.target_rate", 0.999),
     "a quarter of the updates": ("head.dqn.updates_per_step", 0.125),
     "random actions not held": ("head.dqn.longest_hold", 1),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -85,7 +86,7 @@ def measure(
     splits: dict[str, dict[str, float]] = {}
     with (
         devices.computing(0),
-        _opened(extractor, env_id, env_kwargs, ppo, dqn, seed) as (raw, pixels, fast_pixels, for_ppo, for_dqn),
+        _opened(extractor, env_id, env_kwargs, ppo, dqn, seed) as (raw, pixels, for_ppo, for_dqn),
     ):
         fewer = max(steps // SLOWER, SB3_ENVS)
         things: dict[str, Rate] = {
@@ -102,7 +103,7 @@ def measure(
             things["RewardDifferenceDQN"] = lambda: _split_up(
                 splits, "RewardDifferenceDQN", _ready(for_dqn, dqn, seed), fewer
             )
-        things |= _of_sb3_on_pixels(pixels, fast_pixels, fewer, seed, progress)
+        things |= _of_sb3_on_pixels(pixels, fewer, seed, progress)
         rates: dict[str, list[float]] = {name: [] for name in things}
         with progress.task("throughput", repeats * len(things), "measurements") as task:
             for _ in range(repeats):
@@ -185,44 +186,47 @@ class WithChannel(VecEnvWrapper):
 @contextmanager
 def _opened(
     extractor: FrozenExtractor, env_id: str, env_kwargs: dict[str, Any], ppo: HeadConfig, dqn: HeadConfig, seed: int
-) -> Iterator[tuple[VecEnv, VecEnv, VecEnv, FrozenFeatures, FrozenFeatures]]:
-    """The raw game, stacked frames for SB3's networks, as it makes them and of our fast game, and features environments
-    for both heads."""
-    with (
-        closing(agentlab_envs.make_vec(env_id, ppo.num_envs, seed, **env_kwargs)) as raw,
-        closing(_as_sb3_makes_it(env_id, env_kwargs, seed)) as pixels,
-        closing(agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)) as fast,
-        closing(FrozenFeatures(open_frames(env_id, env_kwargs, ppo, seed), extractor, ppo.stack, ppo.sees)) as for_ppo,
-        closing(FrozenFeatures(open_frames(env_id, env_kwargs, dqn, seed), extractor, dqn.stack, dqn.sees)) as for_dqn,
-    ):
-        yield raw, VecFrameStack(WithChannel(pixels), 4), VecFrameStack(WithChannel(fast), 4), for_ppo, for_dqn
+) -> Iterator[tuple[VecEnv, dict[str, VecEnv], FrozenFeatures, FrozenFeatures]]:
+    """The raw game, stacked frames for SB3's networks, and features environments for both heads."""
+    with ExitStack() as stack:
+        raw = stack.enter_context(closing(agentlab_envs.make_vec(env_id, ppo.num_envs, seed, **env_kwargs)))
+        pixels = _on_pixels(env_id, env_kwargs, seed)
+        for env in pixels.values():
+            stack.enter_context(closing(env))
+        for_ppo, for_dqn = (
+            stack.enter_context(
+                closing(FrozenFeatures(open_frames(env_id, env_kwargs, head, seed), extractor, head.stack, head.sees))
+            )
+            for head in (ppo, dqn)
+        )
+        yield raw, pixels, for_ppo, for_dqn
 
 
-def _as_sb3_makes_it(env_id: str, env_kwargs: dict[str, Any], seed: int) -> VecEnv:
-    """The environments that SB3's own function for Atari games makes; for others those that ours does."""
+def _on_pixels(env_id: str, env_kwargs: dict[str, Any], seed: int) -> dict[str, VecEnv]:
+    """Stacked frames, by what PPO on them is called: of an Atari game as SB3 makes it, and of our fast environments."""
+    fast = VecFrameStack(WithChannel(agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)), 4)
     if not env_id.startswith(ATARI_NAMESPACE):
-        return agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)
+        return {ON_PIXELS: fast}
     of_emulator = {name: value for name, value in env_kwargs.items() if name in gym.spec(env_id).kwargs}
-    return make_atari_env(env_id, SB3_ENVS, seed, env_kwargs={**of_emulator, "frameskip": 1})
+    games = make_atari_env(env_id, SB3_ENVS, seed, env_kwargs={**of_emulator, "frameskip": 1})
+    return {ON_PIXELS: VecFrameStack(games, 4), ON_FAST_PIXELS: fast}
 
 
-def _of_sb3_on_pixels(
-    pixels: VecEnv, fast_pixels: VecEnv, steps: int, seed: int, progress: Progress
-) -> dict[str, Rate]:
+def _of_sb3_on_pixels(pixels: dict[str, VecEnv], steps: int, seed: int, progress: Progress) -> dict[str, Rate]:
     """SB3's algorithms on pixels, those that can take such frames and actions."""
-    shape = pixels.observation_space.shape or ()
-    if min(shape[:2]) < SMALLEST_SIDE:
+    as_sb3_makes_it = pixels[ON_PIXELS]
+    if min((as_sb3_makes_it.observation_space.shape or ())[:2]) < SMALLEST_SIDE:
         progress.say(f"SB3's CnnPolicy is left out: it needs frames of at least {SMALLEST_SIDE} pixels a side")
         return {}
-    steps_of_ppo = max(steps, SB3_ENVS * SB3_PPO["n_steps"])
 
     def ppo(env: VecEnv) -> tuple[int, float]:
-        return learned(PPO("CnnPolicy", env, seed=seed, device="cpu", **SB3_PPO), steps_of_ppo)
+        model = PPO("CnnPolicy", env, seed=seed, device="cpu", **SB3_PPO)
+        return learned(model, max(steps, SB3_ENVS * SB3_PPO["n_steps"]))
 
-    things: dict[str, Rate] = {ON_PIXELS: lambda: ppo(pixels), ON_FAST_PIXELS: lambda: ppo(fast_pixels)}
-    if isinstance(pixels.action_space, gym.spaces.Discrete):
+    things: dict[str, Rate] = {name: partial(ppo, env) for name, env in pixels.items()}
+    if isinstance(as_sb3_makes_it.action_space, gym.spaces.Discrete):
         things["SB3 DQN CnnPolicy"] = lambda: learned(
-            DQN("CnnPolicy", pixels, seed=seed, device="cpu", **SB3_DQN), steps
+            DQN("CnnPolicy", as_sb3_makes_it, seed=seed, device="cpu", **SB3_DQN), steps
         )
     return things
 

@@ -32,6 +32,7 @@ from agentlab.head.reward import find_reward_function
 from agentlab.head.spaces import StackedFeatures
 from agentlab.metrics import MetricsLog, NoMetrics
 from agentlab.progress import NoProgress, Progress
+from agentlab.recipe import DQNConfig
 from agentlab.spaces import to_plain as space_to_plain
 
 if TYPE_CHECKING:
@@ -178,10 +179,10 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         learning_starts=dqn.learning_starts,
         exploration_fraction=dqn.exploration_share,
         exploration_final_eps=dqn.exploration_final,
-        double=dqn.double,
+        double="double" not in dqn.without,
         longest_hold=dqn.longest_hold,
         widening=dqn.widening,
-        policy_kwargs={"net_arch": list(dqn.hidden), "dueling": dqn.dueling, "layer_norm": dqn.layer_norm},
+        policy_kwargs={"net_arch": list(dqn.hidden), **_layers(dqn)},
         **shared,
     )
 
@@ -210,9 +211,7 @@ def describe(
         "sees": config.sees,
         "overlooked": list(env.observation_space.overlooked),
         "hidden": list(learner.hidden),
-        "layers": (
-            {"dueling": config.dqn.dueling, "layer_norm": config.dqn.layer_norm} if config.algorithm == "dqn" else {}
-        ),
+        "layers": _layers(learner) if isinstance(learner, DQNConfig) else {},
         "action_space": space_to_plain(env.action_space),
         "action_names": action_names(env_id, env_kwargs),
         "env": env_id,
@@ -226,6 +225,10 @@ def describe(
             *({"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings),
         ],
     }
+
+
+def _layers(dqn: DQNConfig) -> dict[str, bool]:
+    return {name: name not in dqn.without for name in ("dueling", "layer_norm")}
 
 
 def action_names(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:

@@ -128,3 +128,13 @@ def test_scaling_measures_numbers_of_environments_and_a_growing_memory(
     assert "of the first" in scaling.table(found)
     scaling.plot(found, tmp_path / "plot.svg")
     assert "<svg" in (tmp_path / "plot.svg").read_text()
+
+
+def test_sb3_s_networks_play_an_atari_game_as_sb3_makes_it_and_our_fast_one():
+    pixels = throughput._on_pixels("ALE/Pong-v5", {"repeat_action_probability": 0.0, "noop_max": 3}, seed=0)
+    try:
+        assert set(pixels) == {throughput.ON_PIXELS, throughput.ON_FAST_PIXELS}
+        assert {env.reset().shape for env in pixels.values()} == {(throughput.SB3_ENVS, 84, 84, 4)}
+    finally:
+        for env in pixels.values():
+            env.close()
