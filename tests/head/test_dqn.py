@@ -151,6 +151,30 @@ class TestNetwork:
         differences = model.q_net(torch.from_numpy(states)[:, None])
         np.testing.assert_array_equal(model.predict(states, deterministic=True)[0], differences.argmin(dim=1))
 
+    @pytest.mark.parametrize("dueling", [True, False])
+    def test_has_the_layers_asked_for(self, dueling: bool):
+        network = learner(policy_kwargs={"dueling": dueling, "layer_norm": not dueling}).q_net
+        assert (network.state_value is not None) == dueling
+        assert any(isinstance(part, torch.nn.LayerNorm) for part in network.modules()) != dueling
+        states = torch.arange(3)[:, None]
+        hidden = network.q_net(network.extract_features(states, network.features_extractor))
+        if not dueling:
+            torch.testing.assert_close(network.beyond_offset(states), network.advantage(hidden) * network.unit)
+
+    def test_takes_the_next_action_from_the_network_if_double_and_else_from_its_slow_copy(self):
+        for double in (True, False):
+            model = learner(double=double)
+            with torch.no_grad():
+                model.q_net.advantage.bias.copy_(torch.tensor([0.0, 9.0, 9.0]))
+                model.q_net_target.advantage.bias.copy_(torch.tensor([9.0, 9.0, 0.0]))
+            states = torch.zeros(2, 1, dtype=torch.long)
+            zeros, ones = torch.zeros(2, 1), torch.ones(2, 1)
+            batch = ReplayBufferSamples(states, zeros.long(), states, zeros, zeros, ones)
+            to_come = model.q_net_target(states)
+            torch.testing.assert_close(
+                model.wanted(batch), to_come[:, :1] if double else to_come.min(dim=1)[0][:, None]
+            )
+
 
 class TestLearning:
     def test_reaches_the_best_on_a_trivial_environment(self):

@@ -26,6 +26,7 @@ from agentlab.artefact import sha256
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import Agent, FrozenFeatures, checkpoint, course, train, training
+from agentlab.head.dqn import DifferencePolicy
 from agentlab.head.training import open_frames
 from agentlab.progress import NoProgress, NoTask
 from agentlab.recipe import DQNConfig, HeadConfig, PPOConfig
@@ -277,6 +278,15 @@ class TestAgent:
     def test_s_weights_are_float32_and_no_pickle(self, config: HeadConfig, run: Path):
         tensors = load_file(trained(run, config) / "weights.safetensors")
         assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+
+
+def test_a_head_without_some_parts_is_made_anew_as_it_was_trained(run: Path):
+    dqn = replace(DQN.dqn, without=("dueling", "layer_norm"))
+    trained(run, replace(DQN, dqn=dqn))
+    policy = Agent.load(run, "cpu")._policy
+    assert isinstance(policy, DifferencePolicy)
+    assert policy.q_net.state_value is None
+    assert not any(isinstance(part, torch.nn.LayerNorm) for part in policy.modules())
 
 
 def test_continuous_actions_are_learned_and_played(run: Path):
