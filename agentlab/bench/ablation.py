@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "not double": ("head.dqn.without", ("double",)),
     "not dueling": ("head.dqn.without", ("dueling",)),
     "no layer normalisation": ("head.dqn.without", ("layer_norm",)),
+    "numbers, not histograms": ("head.dqn.without", ("histogram",)),
     "no slow copy": ("head.dqn.target_rate", 0.999),
     "a quarter of the updates": ("head.dqn.updates_per_step", 0.125),
     "random actions not held": ("head.dqn.longest_hold", 1),

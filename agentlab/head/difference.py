@@ -26,6 +26,11 @@ def lives_lost(infos: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.bool_]:
     return np.array([info.get(LIFE_LOST, False) for info in infos], np.bool_)
 
 
+def fused_adam(policy_kwargs: Mapping[str, Any] | None, **adam: Any) -> dict[str, Any]:
+    """The `policy_kwargs` that make SB3's own choice of optimizer fast; none where another one is asked for."""
+    return {} if "optimizer_class" in (policy_kwargs or {}) else {"optimizer_kwargs": {"fused": True, **adam}}
+
+
 class LearnsDifference(BaseAlgorithm):
     """What both heads share: their environment pays minus the reward difference while they collect steps."""
 

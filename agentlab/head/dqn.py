@@ -16,13 +16,13 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutRe
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from agentlab.errors import InputError
-from agentlab.head.difference import LearnsDifference
+from agentlab.head.difference import LearnsDifference, fused_adam
 from agentlab.head.meanwhile import Meanwhile
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.motion import MotionExtractor
+from agentlab.head.readout import Histogram, Scalar
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
 from agentlab.holding import hold_lengths, mean_hold
 from agentlab.timing import spent
@@ -39,10 +39,13 @@ class DifferenceNetwork(QNetwork):
 
     The offset holds the `R*/(1 - gamma)` common to all states, so that learning begins there, and the unit is the size
     of R*, so that games of small and of large rewards are learned alike; both are buffers, not learned. Hidden layers
-    are linear, layer normalisation (arXiv 1607.06450) and ReLU (dueling: arXiv 1511.06581).
+    are linear, layer normalisation (arXiv 1607.06450) and ReLU (dueling: arXiv 1511.06581); the outputs are read as a
+    `Histogram` or, without it, as a `Scalar`.
     """
 
-    def __init__(self, *args: Any, dueling: bool = True, layer_norm: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, dueling: bool = True, layer_norm: bool = True, histogram: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         widths = [self.features_dim, *self.net_arch]
         self.q_net = nn.Sequential(
@@ -53,8 +56,9 @@ class DifferenceNetwork(QNetwork):
                 for width_in, width_out in zip(widths, self.net_arch, strict=False)
             )
         )
-        self.state_value = nn.Linear(widths[-1], 1) if dueling else None
-        self.advantage = nn.Linear(widths[-1], int(self.action_space.n))
+        self.readout = Histogram() if histogram else Scalar()
+        self.state_value = nn.Linear(widths[-1], self.readout.n_outputs) if dueling else None
+        self.advantage = nn.Linear(widths[-1], int(self.action_space.n) * self.readout.n_outputs)
         self.register_buffer("offset", torch.zeros(()))
         self.register_buffer("unit", torch.ones(()))
         self.offset: Tensor
@@ -65,11 +69,20 @@ class DifferenceNetwork(QNetwork):
 
     def beyond_offset(self, obs: Tensor) -> Tensor:
         """D minus the offset, float32 `(n, n_actions)`: what the order of actions depends on."""
+        return self.unit * self.readout.number(self.outputs(obs))
+
+    def loss(self, obs: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
+        """How far D of the actions `(n, 1)` is from what is wanted `(n, 1)`, in units, on average."""
+        outputs = self.outputs(obs)[torch.arange(len(actions)), actions[:, 0].long()]
+        return self.readout.loss(outputs, (wanted[:, 0] - self.offset) / self.unit)
+
+    def outputs(self, obs: Tensor) -> Tensor:
+        """What the readout makes numbers of, float32 `(n, n_actions, n_outputs)`."""
         hidden = self.q_net(self.extract_features(obs, self.features_extractor))
-        in_units: Tensor = self.advantage(hidden)
+        outputs: Tensor = self.advantage(hidden).unflatten(1, (-1, self.readout.n_outputs))
         if self.state_value is not None:
-            in_units = self.state_value(hidden) + in_units - in_units.mean(dim=1, keepdim=True)
-        return self.unit * in_units
+            outputs = self.state_value(hidden)[:, None] + outputs - outputs.mean(dim=1, keepdim=True)
+        return outputs
 
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002
         return self.beyond_offset(observation).argmin(dim=1)
@@ -78,8 +91,10 @@ class DifferenceNetwork(QNetwork):
 class DifferencePolicy(DQNPolicy):
     """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference."""
 
-    def __init__(self, *args: Any, dueling: bool = True, layer_norm: bool = True, **kwargs: Any) -> None:
-        self._layers = {"dueling": dueling, "layer_norm": layer_norm}
+    def __init__(
+        self, *args: Any, dueling: bool = True, layer_norm: bool = True, histogram: bool = True, **kwargs: Any
+    ) -> None:
+        self._layers = {"dueling": dueling, "layer_norm": layer_norm, "histogram": histogram}
         super().__init__(*args, **kwargs)
 
     def make_q_net(self) -> QNetwork:
@@ -150,8 +165,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             policy_kwargs={
                 "features_extractor_class": MotionExtractor,
                 "net_arch": [256, 256],
-                "optimizer_kwargs": {"fused": True},
             }
+            | fused_adam(policy_kwargs)
             | (policy_kwargs or {}),
             replay_buffer_class=FeatureReplayBuffer,
             replay_buffer_kwargs={"n_steps": n_steps, "gamma": gamma},
@@ -234,9 +249,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         return wanted
 
     def loss(self, observations: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
-        """The reward-difference loss, in units: how far D is from what it should be."""
-        found = self.q_net(observations).gather(1, actions.long())
-        return F.smooth_l1_loss(found / self.q_net.unit, wanted / self.q_net.unit)
+        """The reward-difference loss: how far D is from what it should be."""
+        return self.q_net.loss(observations, actions, wanted)
 
     def _update(self, observations: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
         loss = self.loss(observations, actions, wanted)

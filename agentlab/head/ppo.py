@@ -15,11 +15,18 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from agentlab.head.difference import LearnsDifference, lives_lost
+from agentlab.head.difference import LearnsDifference, fused_adam, lives_lost
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
 from agentlab.timing import spent
+from agentlab_envs import SideBySide
 from agentlab_envs.side_by_side import joined
+
+ADAM_EPS = 1e-5
+"""SB3's choice for PPO."""
+
+Choice = tuple[Tensor, Tensor, Tensor]
+"""Actions, their values and their log probabilities."""
 
 
 class RewardDifferencePPO(LearnsDifference, PPO):
@@ -65,19 +72,35 @@ class RewardDifferencePPO(LearnsDifference, PPO):
                 "net_arch": [64, 64],
                 "activation_fn": nn.ReLU,
             }
+            | fused_adam(policy_kwargs, eps=ADAM_EPS)
             | (policy_kwargs or {}),
             **sb3,
         )
 
     def _setup_model(self) -> None:
         super()._setup_model()
+        self._begun: list[Choice] = []
         with torch.no_grad():
             self.policy.value_net.bias.fill_(-expected_difference(self.target, self.reward_function, self.gamma))
+
+    def learn(self, *args: Any, **kwargs: Any) -> RewardDifferencePPO:
+        """Learns as SB3's PPO does, but updates over a `SideBySide` are made while the next rollout's first step runs.
+
+        The policy before the update chose that step, and its probabilities are those the next update is held against.
+        """
+        try:
+            return super().learn(*args, **kwargs)
+        finally:
+            if self._begun and self._difference_env is not None:
+                self._end_begun(self._difference_env)
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        """What SB3's does, but for the parts of a `SideBySide`: actions of one part are chosen while others step."""
+        """What SB3's does, but for the parts of a `SideBySide`: actions of one part are chosen while others step.
+
+        Then, but for the last rollout, the first step of the next one is begun.
+        """
         paying = self._paying_difference(env)
         if self.use_sde:  # its noise is of all environments at once
             return super().collect_rollouts(paying, callback, rollout_buffer, n_rollout_steps)
@@ -85,34 +108,40 @@ class RewardDifferencePPO(LearnsDifference, PPO):
         rollout_buffer.reset()
         callback.on_rollout_start()
         observations, starts = np.asarray(self._last_obs), np.asarray(self._last_episode_starts)
-        begun = [self._begin(part, observations[span]) for part, span in zip(paying.parts, paying.spans, strict=True)]
+        begun, self._begun = self._begun, []
+        for part, span in zip(paying.parts, paying.spans, strict=True) if not begun else ():
+            begun.append(self._begin(part, observations[span]))
         for steps_left in reversed(range(n_rollout_steps)):
+            goes_on = steps_left or (
+                len(paying.parts) > 1 and self.num_timesteps + env.num_envs < self._total_timesteps
+            )
             choices, begun, outcomes = begun, [], []
             for part in paying.parts:
                 outcomes.append(part.step_wait())
-                if steps_left:
+                if goes_on:
                     begun.append(self._begin(part, np.asarray(outcomes[-1][0])))
             new_obs, rewards, dones, infos = joined(outcomes)
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
-                if begun:
-                    new_obs, _, dones, _ = joined([part.step_wait() for part in paying.parts])
                 self._last_obs, self._last_episode_starts = np.asarray(new_obs), dones
+                if begun:
+                    self._end_begun(paying)
                 return False
             self._update_info_buffer(infos, dones)
             self._value_what_was_cut_off(rewards, dones, infos)
             actions, values, log_probs = (torch.cat(column) for column in zip(*choices, strict=True))
             rollout_buffer.add(observations, actions.cpu().numpy(), rewards, starts, values, log_probs)
             observations, starts = np.asarray(new_obs), dones | lives_lost(infos)
-        self._last_obs, self._last_episode_starts = observations, starts
-        rollout_buffer.compute_returns_and_advantage(last_values=self._values(observations), dones=starts)
+        self._last_obs, self._last_episode_starts, self._begun = observations, starts, begun
+        last_values = torch.cat([choice[1] for choice in begun]) if begun else self._values(observations)
+        rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=starts)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
     @torch.no_grad()
-    def _begin(self, part: VecEnv, observations: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def _begin(self, part: VecEnv, observations: Any) -> Choice:
         """Lets a part of the environments begin a step; gives the actions, their values and log probabilities."""
         with spent("policy"):
             actions, values, log_probs = self.policy(obs_as_tensor(observations, self.device))
@@ -124,6 +153,12 @@ class RewardDifferencePPO(LearnsDifference, PPO):
                 taken = np.clip(taken, self.action_space.low, self.action_space.high)
         part.step_async(taken)
         return actions, values, log_probs
+
+    def _end_begun(self, paying: SideBySide) -> None:
+        """Waits for steps that were begun and are not learned from, so that the environments can be used by others."""
+        self._begun = []
+        observations, _, self._last_episode_starts, _ = joined([part.step_wait() for part in paying.parts])
+        self._last_obs = np.asarray(observations)
 
     @torch.no_grad()
     def _values(self, observations: Any) -> Tensor:

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from agentlab.recipe import HeadConfig
     from agentlab.recording import Recording
 
-LOG_EVERY_STEPS = 2_000
-NEVER = 10**12
 IDENTITY = ("seed", "env", "env_kwargs")
 """What a training that goes on must share with the interrupted one, beside its configuration."""
 PARTS = 2
@@ -228,7 +226,7 @@ def describe(
 
 
 def _layers(dqn: DQNConfig) -> dict[str, bool]:
-    return {name: name not in dqn.without for name in ("dueling", "layer_norm")}
+    return {name: name not in dqn.without for name in ("dueling", "layer_norm", "histogram")}
 
 
 def action_names(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from agentlab.errors import InputError
 from agentlab.head import RewardDifferenceDQN, State
+from agentlab.head.readout import Histogram, Scalar
 
 SMALL: dict[str, Any] = {
     "policy_kwargs": {"net_arch": [32]},
@@ -65,17 +66,21 @@ class Actions(BaseCallback):
 
 
 class TestEqualsQLearningForAConstantTarget:
+    @pytest.mark.parametrize("histogram", [True, False])
     @pytest.mark.parametrize("widening", [0.0, 0.9])
     @pytest.mark.parametrize("target", [0.0, 1.0, -3.0])
-    def test_in_the_loss_of_a_batch(self, target: float, widening: float):
+    def test_in_the_loss_of_a_batch(self, target: float, widening: float, histogram: bool):
         """Double, over n steps, with true ends; Q is R*/(1 - gamma) - D, and its rewards are the environment's.
 
-        Both are measured in units of the target; the gap is widened by what advantage learning subtracts from Q.
+        Both are measured in units of the target; the gap is widened by what advantage learning subtracts from Q. The
+        histogram of -Q is that of Q turned round.
         """
         torch.manual_seed(0)
         unit = abs(target) or 1.0
         gamma, n = 0.9, torch.tensor([[1], [3], [3], [2]])
-        model = learner(target=target, gamma=gamma, widening=widening)
+        model = learner(
+            target=target, gamma=gamma, widening=widening, policy_kwargs={"net_arch": [32], "histogram": histogram}
+        )
         for parameter in model.q_net_target.parameters():
             parameter.data.add_(torch.randn_like(parameter))
         states, following = torch.tensor([[0], [1], [2], [0]]), torch.tensor([[1], [1], [0], [2]])
@@ -90,6 +95,11 @@ class TestEqualsQLearningForAConstantTarget:
             here = end - model.q_net_target(states)
             wanted -= widening * (here.max(dim=1, keepdim=True).values - here.gather(1, actions))
             expected = F.smooth_l1_loss(q.gather(1, actions) / unit, wanted / unit)
+            if histogram:
+                readout = Histogram()
+                outputs = model.q_net.outputs(states)[torch.arange(4), actions[:, 0]]
+                of_q = (outputs + readout.prior).flip(1)
+                expected = F.cross_entropy(of_q, readout.spread(wanted[:, 0] / unit))
         torch.testing.assert_close(model.loss(states, actions, model.wanted(batch)), expected, rtol=1e-4, atol=1e-5)
 
     def test_and_small_rewards_are_learned_as_large_ones_are(self):
@@ -153,8 +163,10 @@ class TestNetwork:
 
     @pytest.mark.parametrize("dueling", [True, False])
     def test_has_the_layers_asked_for(self, dueling: bool):
-        network = learner(policy_kwargs={"dueling": dueling, "layer_norm": not dueling}).q_net
+        layers = {"dueling": dueling, "histogram": dueling, "layer_norm": not dueling}
+        network = learner(policy_kwargs=layers).q_net
         assert (network.state_value is not None) == dueling
+        assert isinstance(network.readout, Histogram if dueling else Scalar)
         assert any(isinstance(part, torch.nn.LayerNorm) for part in network.modules()) != dueling
         states = torch.arange(3)[:, None]
         hidden = network.q_net(network.extract_features(states, network.features_extractor))
@@ -163,7 +175,7 @@ class TestNetwork:
 
     def test_takes_the_next_action_from_the_network_if_double_and_else_from_its_slow_copy(self):
         for double in (True, False):
-            model = learner(double=double)
+            model = learner(double=double, policy_kwargs={"net_arch": [32], "histogram": False})
             with torch.no_grad():
                 model.q_net.advantage.bias.copy_(torch.tensor([0.0, 9.0, 9.0]))
                 model.q_net_target.advantage.bias.copy_(torch.tensor([9.0, 9.0, 0.0]))

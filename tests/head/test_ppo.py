@@ -144,6 +144,37 @@ class TestRollouts:
             "a ends", "b ends",
         ]  # fmt: skip
 
+    def test_are_learned_from_while_the_next_one_s_first_step_runs(self):
+        noted: list[str] = []
+
+        class Learner(RewardDifferencePPO):
+            def train(self) -> None:
+                noted.append("learns")
+                super().train()
+
+        Learner("MlpPolicy", SideBySide([Noted("a", noted), Noted("b", noted)]), **SMALL | {"n_steps": 2}).learn(8)
+        assert noted == [
+            "a begins", "b begins",
+            "a ends", "a begins", "b ends", "b begins",
+            "a ends", "a begins", "b ends", "b begins",
+            "learns",
+            "a ends", "a begins", "b ends", "b begins",
+            "a ends", "b ends",
+            "learns",
+        ]  # fmt: skip
+
+    def test_that_cannot_be_learned_from_leave_no_step_underway(self):
+        class Fails(RewardDifferencePPO):
+            def train(self) -> None:
+                raise ArithmeticError
+
+        noted: list[str] = []
+        model = Fails("MlpPolicy", SideBySide([Noted("a", noted), Noted("b", noted)]), **SMALL | {"n_steps": 2})
+        for reset in (True, False):
+            with pytest.raises(ArithmeticError):
+                model.learn(8, reset_num_timesteps=reset)
+            assert noted.count("a begins") == noted.count("a ends") == noted.count("b begins") == noted.count("b ends")
+
     def test_stopped_by_a_callback_leave_no_step_underway(self):
         noted: list[str] = []
         model = learner(SideBySide([Noted("a", noted), Noted("b", noted)]))
@@ -174,6 +205,11 @@ class TestLearning:
         model = learner(box(), ent_coef=0.0, gamma=0.0).learn(4000)
         mean, _ = evaluate_policy(model, box(), n_eval_episodes=8, warn=False)
         assert mean > 0.9 * 20
+
+    def test_takes_another_optimizer_with_its_own_defaults(self):
+        model = learner(policy_kwargs={"net_arch": [8], "optimizer_class": torch.optim.SGD})
+        assert isinstance(model.policy.optimizer, torch.optim.SGD)
+        assert isinstance(learner().policy.optimizer, torch.optim.Adam)
 
     def test_takes_several_discrete_actions_at_once(self):
         learner(DummyVecEnv([lambda: IdentityEnvMultiDiscrete(2, ep_length=10)])).learn(64)

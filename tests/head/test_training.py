@@ -27,6 +27,7 @@ from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import Agent, FrozenFeatures, checkpoint, course, train, training
 from agentlab.head.dqn import DifferencePolicy
+from agentlab.head.readout import Scalar
 from agentlab.head.training import open_frames
 from agentlab.progress import NoProgress, NoTask
 from agentlab.recipe import DQNConfig, HeadConfig, PPOConfig
@@ -281,11 +282,12 @@ class TestAgent:
 
 
 def test_a_head_without_some_parts_is_made_anew_as_it_was_trained(run: Path):
-    dqn = replace(DQN.dqn, without=("dueling", "layer_norm"))
+    dqn = replace(DQN.dqn, without=("dueling", "layer_norm", "histogram"))
     trained(run, replace(DQN, dqn=dqn))
     policy = Agent.load(run, "cpu")._policy
     assert isinstance(policy, DifferencePolicy)
     assert policy.q_net.state_value is None
+    assert isinstance(policy.q_net.readout, Scalar)
     assert not any(isinstance(part, torch.nn.LayerNorm) for part in policy.modules())
 
 

@@ -1,0 +1,75 @@
+"""What the outputs of a value network mean: one number, or a histogram of it, and how far either is from a number."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+N_BINS = 61
+REACH = 7.0
+"""Where the outermost bins end, in `symlog`: numbers of 1,100 units."""
+SPREAD = 0.75
+"""How widely a number is spread over bins, in widths of a bin."""
+
+
+class Scalar(nn.Module):
+    """One output is the number; how far it is off is smooth L1."""
+
+    n_outputs = 1
+
+    def number(self, outputs: Tensor) -> Tensor:
+        """The numbers `(...)` of outputs `(..., 1)`."""
+        return outputs[..., 0]
+
+    def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """How far outputs `(n, 1)` are from the numbers `wanted` `(n,)`, on average."""
+        return F.smooth_l1_loss(outputs[:, 0], wanted)
+
+
+class Histogram(nn.Module):
+    """The outputs are a histogram whose mean is the number; how far it is off is the cross-entropy (HL-Gauss).
+
+    A number is spread over the bins around it by a Gaussian (arXiv 2403.03950). Bins are equally wide in
+    `symlog(x) = sign(x) ln(1 + |x|)` (arXiv 2301.04104), so that small and large numbers are told apart alike. They
+    count as the values for which the mean of each number's own histogram is that number, by least squares. Outputs are
+    added to the logarithm of a Gaussian around 0, where learning begins.
+    """
+
+    n_outputs = N_BINS
+
+    def __init__(self) -> None:
+        super().__init__()
+        edges = torch.linspace(-REACH, REACH, N_BINS + 1, dtype=torch.float64)
+        self.register_buffer("edges", edges, persistent=False)
+        self.edges: Tensor
+        self.register_buffer("prior", -(((edges[1:] + edges[:-1]) / 2) ** 2).float() / 2, persistent=False)
+        self.prior: Tensor
+        self.register_buffer("values", self._values().float(), persistent=False)
+        self.values: Tensor
+        self.edges = edges.float()
+
+    def number(self, outputs: Tensor) -> Tensor:
+        """The numbers `(...)` of outputs `(..., N_BINS)`."""
+        return (outputs + self.prior).softmax(dim=-1) @ self.values
+
+    def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """How far outputs `(n, N_BINS)` are from the numbers `wanted` `(n,)`, on average."""
+        return F.cross_entropy(outputs + self.prior, self.spread(wanted))
+
+    def spread(self, numbers: Tensor) -> Tensor:
+        """The histograms `(n, N_BINS)` of numbers `(n,)`; those out of reach have that of the farthest in reach."""
+        places = (numbers.sign() * numbers.abs().log1p()).clamp(-REACH, REACH)
+        width = 2 * REACH / N_BINS
+        below = torch.special.ndtr((self.edges - places[:, None]) / (SPREAD * width))
+        histograms: Tensor = below.diff(dim=1) / (below[:, -1:] - below[:, :1])
+        return histograms
+
+    def _values(self) -> Tensor:
+        """What the bins count as; numbers matter relative to their size."""
+        inner = REACH - 3 * SPREAD * 2 * REACH / N_BINS
+        places = torch.linspace(-inner, inner, 20 * N_BINS, dtype=torch.float64)
+        numbers = places.sign() * places.abs().expm1()
+        weights = 1 / (1 + numbers.abs()[:, None])
+        found: Tensor = torch.linalg.lstsq(weights * self.spread(numbers), weights * numbers[:, None]).solution[:, 0]
+        return found
