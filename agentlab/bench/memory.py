@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from agentlab.bench.drawing import bars
-from agentlab.extractor import FrozenExtractor, Sees
+from agentlab.bench.subject import Subject
 from agentlab.head.features_env import state_space
 from agentlab.head.memory import FeatureReplayBuffer
 
@@ -19,11 +19,13 @@ N_ENVS = 16
 EPISODE_STEPS = 100
 
 
-def measure(extractor: FrozenExtractor, sees: Sees, stack: int, *, seed: int) -> dict[str, Any]:
+def measure(subject: Subject, *, seed: int) -> dict[str, Any]:
     """Bytes a transition of both memories, filled alike, episodes cut off after 100 steps; and their ratio."""
+    stack = subject.head.stack
     actions = spaces.Discrete(6)
-    images = spaces.Box(0, 255, (stack, *extractor.frame_shape), np.uint8)
-    ours = FeatureReplayBuffer(TRANSITIONS, state_space(extractor, stack, sees), actions, "cpu", N_ENVS)
+    images = spaces.Box(0, 255, (stack, *subject.extractor.frame_shape), np.uint8)
+    states = state_space(subject.extractor, stack, subject.head.sees)
+    ours = FeatureReplayBuffer(TRANSITIONS, states, actions, "cpu", N_ENVS)
     theirs = ReplayBuffer(TRANSITIONS, images, actions, "cpu", N_ENVS)
     for memory in (ours, theirs):
         fill(memory, np.random.default_rng(seed))

@@ -6,22 +6,18 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-import agentlab_envs
 from agentlab import device as devices
 from agentlab.bench.drawing import lines
+from agentlab.bench.subject import Subject
 from agentlab.bench.throughput import learned, played
-from agentlab.extractor import FrozenExtractor
-from agentlab.head import FrozenFeatures
-from agentlab.head.training import build, open_frames
+from agentlab.head.training import build
 from agentlab.progress import Progress
-from agentlab.recipe import HeadConfig
 
 ENVIRONMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 STEPS = 8_192
@@ -31,10 +27,7 @@ PARTS = 10
 
 
 def measure(
-    extractor: FrozenExtractor,
-    env_id: str,
-    env_kwargs: dict[str, Any],
-    config: HeadConfig,
+    subject: Subject,
     *,
     seed: int,
     progress: Progress,
@@ -53,12 +46,10 @@ def measure(
             for n_envs in environments:
                 some = max(steps * n_envs // max(environments), 32 * n_envs)
                 rollout = max(ROLLOUT // n_envs, 2)
-                ppo = replace(config, algorithm="ppo", n_envs=n_envs, ppo=replace(config.ppo, rollout=rollout))
-                with (
-                    closing(agentlab_envs.make_vec(env_id, n_envs, seed, **env_kwargs)) as raw,
-                    closing(open_frames(env_id, env_kwargs, ppo, seed)) as frames,
-                ):
-                    env = FrozenFeatures(frames, extractor, ppo.stack, ppo.sees)
+                ppo = replace(
+                    subject.head, algorithm="ppo", n_envs=n_envs, ppo=replace(subject.head.ppo, rollout=rollout)
+                )
+                with subject.raw_game(n_envs, seed) as raw, subject.features(ppo, seed) as env:
                     model = build(env, ppo, seed=seed, device="cpu")
                     for name, (n, seconds) in {
                         "raw game": played(raw, some, seed),
@@ -67,9 +58,9 @@ def measure(
                     }.items():
                         rates[name].append((n_envs, n / seconds))
                 task.advance()
-        by_tenth = growth(extractor, env_id, env_kwargs, config, seed=seed, progress=progress, steps=grown)
+        by_tenth = growth(subject, seed=seed, progress=progress, steps=grown)
     return {
-        "env": env_id,
+        "env": subject.env_id,
         "steps_per_s": rates,
         "growth": {
             "steps": grown,
@@ -81,25 +72,14 @@ def measure(
     }
 
 
-def growth(
-    extractor: FrozenExtractor,
-    env_id: str,
-    env_kwargs: dict[str, Any],
-    config: HeadConfig,
-    *,
-    seed: int,
-    progress: Progress,
-    steps: int,
-) -> list[float]:
+def growth(subject: Subject, *, seed: int, progress: Progress, steps: int) -> list[float]:
     """Agent steps a second in each tenth of a DQN training of so many steps, all of them kept in memory."""
-    dqn = replace(config, algorithm="dqn", n_envs=None)
+    dqn = replace(subject.head, algorithm="dqn", n_envs=None)
     each = 1 / dqn.num_envs
     dqn = replace(dqn, dqn=replace(dqn.dqn, memory=steps, updates_per_step=each, learning_starts=1))
-    with closing(open_frames(env_id, env_kwargs, dqn, seed)) as frames:
-        env = FrozenFeatures(frames, extractor, dqn.stack, dqn.sees)
-        with progress.task("growth", steps, "steps") as task:
-            laps = Laps(steps / PARTS, task.advance)
-            build(env, dqn, seed=seed, device="cpu").learn(steps, callback=laps)
+    with subject.features(dqn, seed) as env, progress.task("growth", steps, "steps") as task:
+        laps = Laps(steps / PARTS, task.advance)
+        build(env, dqn, seed=seed, device="cpu").learn(steps, callback=laps)
     return laps.rates
 
 

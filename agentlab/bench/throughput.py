@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,10 +26,10 @@ import agentlab_envs
 from agentlab import device as devices
 from agentlab import timing
 from agentlab.bench.drawing import bars
+from agentlab.bench.subject import Subject
 from agentlab.environment import ATARI_NAMESPACE
-from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures
-from agentlab.head.training import build, open_frames
+from agentlab.head.training import build
 from agentlab.progress import Progress
 from agentlab.recipe import HeadConfig
 from agentlab.recording.provenance import installed_version
@@ -66,10 +66,7 @@ Rate = Callable[[], tuple[int, float]]
 
 
 def measure(
-    extractor: FrozenExtractor,
-    env_id: str,
-    env_kwargs: dict[str, Any],
-    config: HeadConfig,
+    subject: Subject,
     *,
     seed: int,
     progress: Progress,
@@ -82,11 +79,14 @@ def measure(
     them, `make_atari_env`, and PPO on our fast vector environment besides. Resets are not counted: seeding a game takes
     as long as a hundred steps.
     """
-    ppo, dqn = (replace(config, algorithm=algorithm, n_envs=None) for algorithm in ("ppo", "dqn"))
+    ppo, dqn = (replace(subject.head, algorithm=algorithm, n_envs=None) for algorithm in ("ppo", "dqn"))
     splits: dict[str, dict[str, float]] = {}
     with (
         devices.computing(0),
-        _opened(extractor, env_id, env_kwargs, ppo, dqn, seed) as (raw, pixels, for_ppo, for_dqn),
+        subject.raw_game(ppo.num_envs, seed) as raw,
+        _on_pixels(subject.env_id, subject.env_kwargs, seed) as pixels,
+        subject.features(ppo, seed) as for_ppo,
+        subject.features(dqn, seed) as for_dqn,
     ):
         fewer = max(steps // SLOWER, SB3_ENVS)
         things: dict[str, Rate] = {
@@ -114,7 +114,7 @@ def measure(
         threads = torch.get_num_threads()
     medians = {name: median(found) for name, found in rates.items()}
     return {
-        "env": env_id,
+        "env": subject.env_id,
         "n_envs": {"raw game": ppo.num_envs, "ppo": ppo.num_envs, "dqn": dqn.num_envs, "SB3 on pixels": SB3_ENVS},
         "steps_per_s": medians,
         "share_of_game": _ratios(rates, "raw game"),
@@ -184,35 +184,20 @@ class WithChannel(VecEnvWrapper):
 
 
 @contextmanager
-def _opened(
-    extractor: FrozenExtractor, env_id: str, env_kwargs: dict[str, Any], ppo: HeadConfig, dqn: HeadConfig, seed: int
-) -> Iterator[tuple[VecEnv, dict[str, VecEnv], FrozenFeatures, FrozenFeatures]]:
-    """The raw game, stacked frames for SB3's networks, and features environments for both heads."""
-    with ExitStack() as stack:
-        raw = stack.enter_context(closing(agentlab_envs.make_vec(env_id, ppo.num_envs, seed, **env_kwargs)))
-        pixels = _on_pixels(env_id, env_kwargs, seed)
-        for env in pixels.values():
-            stack.enter_context(closing(env))
-        for_ppo, for_dqn = (
-            stack.enter_context(
-                closing(FrozenFeatures(open_frames(env_id, env_kwargs, head, seed), extractor, head.stack, head.sees))
-            )
-            for head in (ppo, dqn)
-        )
-        yield raw, pixels, for_ppo, for_dqn
-
-
-def _on_pixels(env_id: str, env_kwargs: dict[str, Any], seed: int) -> dict[str, VecEnv]:
+def _on_pixels(env_id: str, env_kwargs: Mapping[str, Any], seed: int) -> Iterator[Mapping[str, VecEnv]]:
     """Stacked frames, by what PPO on them is called: of an Atari game as SB3 makes it, and of our fast environments."""
-    fast = VecFrameStack(WithChannel(agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)), 4)
-    if not env_id.startswith(ATARI_NAMESPACE):
-        return {ON_PIXELS: fast}
-    of_emulator = {name: value for name, value in env_kwargs.items() if name in gym.spec(env_id).kwargs}
-    games = make_atari_env(env_id, SB3_ENVS, seed, env_kwargs={**of_emulator, "frameskip": 1})
-    return {ON_PIXELS: VecFrameStack(games, 4), ON_FAST_PIXELS: fast}
+    with ExitStack() as opened:
+        fast = agentlab_envs.make_vec(env_id, SB3_ENVS, seed, **env_kwargs)
+        pixels = {ON_PIXELS: opened.enter_context(closing(VecFrameStack(WithChannel(fast), 4)))}
+        if env_id.startswith(ATARI_NAMESPACE):
+            of_emulator = {name: value for name, value in env_kwargs.items() if name in gym.spec(env_id).kwargs}
+            games = make_atari_env(env_id, SB3_ENVS, seed, env_kwargs={**of_emulator, "frameskip": 1})
+            stacked = opened.enter_context(closing(VecFrameStack(games, 4)))
+            pixels = {ON_PIXELS: stacked, ON_FAST_PIXELS: pixels[ON_PIXELS]}
+        yield pixels
 
 
-def _of_sb3_on_pixels(pixels: dict[str, VecEnv], steps: int, seed: int, progress: Progress) -> dict[str, Rate]:
+def _of_sb3_on_pixels(pixels: Mapping[str, VecEnv], steps: int, seed: int, progress: Progress) -> dict[str, Rate]:
     """SB3's algorithms on pixels, those that can take such frames and actions."""
     as_sb3_makes_it = pixels[ON_PIXELS]
     if min((as_sb3_makes_it.observation_space.shape or ())[:2]) < SMALLEST_SIDE:

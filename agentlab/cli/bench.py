@@ -12,7 +12,6 @@ import tyro
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
 from agentlab.errors import InputError, InterruptedWorkError
-from agentlab.fields import from_plain
 from agentlab.recipe import Count, Recipe, RefreshConfig, Seed
 
 Name = Literal["throughput", "memory", "scaling", "atari100k", "labels", "ablation"]
@@ -71,19 +70,13 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
 
 
 def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
-    from agentlab.head import Agent
+    from agentlab.bench.subject import Subject
     from agentlab.progress import on_stderr
-    from agentlab.recipe import HeadConfig
 
-    run = Path(_only(options, "the folder of a run"))
-    agent = Agent.load(run, "cpu")
+    subject = Subject.of_run(Path(_only(options, "the folder of a run")))
     if options.name == "memory":
-        return dict(bench.measure(agent.extractor, agent.meta["sees"], agent.meta["stack"], seed=options.seed))
-    config = from_plain(HeadConfig, agent.meta["recipe"], str(run / "head" / "meta.json"))
-    found = bench.measure(
-        agent.extractor, agent.env_id, agent.env_kwargs, config, seed=options.seed, progress=on_stderr()
-    )
-    return dict(found)
+        return dict(bench.measure(subject, seed=options.seed))
+    return dict(bench.measure(subject, seed=options.seed, progress=on_stderr()))
 
 
 def _measure_games(options: Options, bench: Any) -> dict[str, Any]:

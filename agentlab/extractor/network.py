@@ -97,7 +97,7 @@ class Keypoints(nn.Module):
 
 
 class SigmoidGELU(nn.Module):
-    """GELU as `x sigmoid(1.702 x)`, its paper's own approximation (arXiv 1606.08415): the frozen eye is a third faster."""
+    """GELU as `x sigmoid(1.702 x)`, the approximation in its paper (arXiv 1606.08415), which is cheaper when frozen."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(1.702 * x) / 1.702

@@ -109,7 +109,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     (arXiv 1509.06461), with a slowly following target network and exploration drawn per environment. For a constant
     `target` R* it equals Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same
     `reward_function`, or a callable of each state. A lost life counts as an end if `life_loss_ends`. A random action is
-    held for a random number of steps, up to `longest_hold` (arXiv 2006.01782). `widening` adds that share of how far an
+    held for a random number of steps, up to `longest_hold` (arXiv 2006.01782). D is learned as a histogram of units of
+    R* (or of 1), 1,100 at most; `policy_kwargs` may say `histogram=False`. `widening` adds that share of how far an
     action is behind the best to its difference, so that the best stands out (advantage learning, arXiv 1512.04860).
     Other arguments are SB3's, with defaults for features instead of images and 16 environments; the slow copy takes
     over the share `tau` of the network after each update.

@@ -13,6 +13,7 @@ from tiny import CATCH, fitted, recorded
 
 import agentlab_envs
 from agentlab.bench import memory, scaling, throughput
+from agentlab.bench.subject import Subject
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures
 from agentlab.head.training import build, open_frames
@@ -35,7 +36,7 @@ class Said(NoProgress):
 
 @pytest.mark.parametrize("sees", ["labels", "all"])
 def test_memory_of_features_takes_a_fraction_of_that_of_images(square_extractor: FrozenExtractor, sees: str):
-    found = memory.measure(square_extractor, sees, 4, seed=0)  # type: ignore[arg-type]
+    found = memory.measure(Subject(square_extractor, SQUARE, {}, HeadConfig(sees=sees)), seed=0)  # type: ignore[arg-type]
     each = found["bytes_per_transition"]
     assert each["images"] == pytest.approx(2 * 4 * 32 * 32 + 8 + 4 + 4 + 4)
     assert each["features"] < 120
@@ -45,9 +46,8 @@ def test_memory_of_features_takes_a_fraction_of_that_of_images(square_extractor:
 
 def test_throughput_measures_ours_and_sb3_s_beside_the_raw_game(tmp_path: Path):
     extractor = fitted(recorded(CATCH, tmp_path / "recording"), tmp_path / "extractor")
-    found = throughput.measure(
-        extractor, CATCH, {}, SMALL, seed=0, progress=NoProgress(), steps=64, repeats=1
-    )  # fmt: skip
+    subject = Subject(extractor, CATCH, {}, SMALL)
+    found = throughput.measure(subject, seed=0, progress=NoProgress(), steps=64, repeats=1)
     assert set(found["steps_per_s"]) == {
         "raw game", "game and extractor", "RewardDifferencePPO", "RewardDifferenceDQN",
         "SB3 PPO MlpPolicy on our features", "SB3 PPO CnnPolicy", "SB3 DQN CnnPolicy",
@@ -62,8 +62,8 @@ def test_throughput_measures_ours_and_sb3_s_beside_the_raw_game(tmp_path: Path):
 
 
 def test_networks_that_cannot_take_the_frames_are_left_out_by_name(square_extractor: FrozenExtractor):
-    progress = Said()
-    found = throughput.measure(square_extractor, SQUARE, {}, SMALL, seed=0, progress=progress, steps=64, repeats=1)
+    progress, subject = Said(), Subject(square_extractor, SQUARE, {}, SMALL)
+    found = throughput.measure(subject, seed=0, progress=progress, steps=64, repeats=1)
     assert not any("CnnPolicy" in name for name in found["steps_per_s"])
     assert found["times_sb3_ppo"] == {}
     assert "RewardDifferencePPO" in throughput.table(found)
@@ -72,7 +72,8 @@ def test_networks_that_cannot_take_the_frames_are_left_out_by_name(square_extrac
 
 @pytest.mark.parametrize("name", ["RewardDifferencePPO", "RewardDifferenceDQN"])
 def test_the_time_split_is_that_of_a_step(square_extractor: FrozenExtractor, name: str):
-    found = throughput.measure(square_extractor, SQUARE, {}, SMALL, seed=0, progress=NoProgress(), steps=256, repeats=1)
+    subject = Subject(square_extractor, SQUARE, {}, SMALL)
+    found = throughput.measure(subject, seed=0, progress=NoProgress(), steps=256, repeats=1)
     split = found["time_split"][name]
     assert split.keys() == {"game", "extractor", "policy", "update", "other"}
     assert sum(split.values()) == pytest.approx(1e6 / found["steps_per_s"][name], rel=0.02)
@@ -115,9 +116,8 @@ def test_frames_without_a_channel_get_one():
 def test_scaling_measures_numbers_of_environments_and_a_growing_memory(
     square_extractor: FrozenExtractor, tmp_path: Path
 ):
-    found = scaling.measure(
-        square_extractor, SQUARE, {}, SMALL, seed=0, progress=NoProgress(), environments=(1, 2), steps=64, grown=400
-    )  # fmt: skip
+    subject = Subject(square_extractor, SQUARE, {}, SMALL)
+    found = scaling.measure(subject, seed=0, progress=NoProgress(), environments=(1, 2), steps=64, grown=400)
     assert {name: [n for n, _ in rates] for name, rates in found["steps_per_s"].items()} == {
         "raw game": [1, 2], "game and extractor": [1, 2], "RewardDifferencePPO": [1, 2]
     }  # fmt: skip
@@ -131,10 +131,7 @@ def test_scaling_measures_numbers_of_environments_and_a_growing_memory(
 
 
 def test_sb3_s_networks_play_an_atari_game_as_sb3_makes_it_and_our_fast_one():
-    pixels = throughput._on_pixels("ALE/Pong-v5", {"repeat_action_probability": 0.0, "noop_max": 3}, seed=0)
-    try:
+    emulator = {"repeat_action_probability": 0.0, "noop_max": 3}
+    with throughput._on_pixels("ALE/Pong-v5", emulator, seed=0) as pixels:
         assert set(pixels) == {throughput.ON_PIXELS, throughput.ON_FAST_PIXELS}
         assert {env.reset().shape for env in pixels.values()} == {(throughput.SB3_ENVS, 84, 84, 4)}
-    finally:
-        for env in pixels.values():
-            env.close()
