@@ -30,29 +30,26 @@ class FrameArchive:
         self._frame_shape = frame_shape
         self._rows: dict[int, list[bytes]] = {}
         self._last: dict[tuple[int, int], bytes] = {}
-        self._before: Frames = np.empty((0, *frame_shape), np.uint8)
-        self._shown = self._left = self._before
+        self._before = self._shown = self._led_to = np.empty((0, *frame_shape), np.uint8)
         self._ended: Mapping[int, Frames] = {}
+        self._led_to_ends: Mapping[int, Frames] = {}
 
     def show(self, frames: Frames, ended: Mapping[int, Frames] | None = None) -> None:
         """The frames `(n_envs, *frame_shape)` of the states after a step, and the last ones of episodes that it ended;
-        after a reset those of the first states, and `ended` is None."""
-        if ended is None:
-            self._left = self._shown
+        after a reset those of the first states."""
         self._before, self._shown, self._ended = self._shown, frames, ended or {}
 
     def keep(self, row: int) -> None:
-        """Keeps the frames of the states before those shown last."""
+        """Keeps the frames of the states before those shown last, and remembers what the step led to."""
+        self._led_to, self._led_to_ends = self._shown, self._ended
         self._rows[row] = [_packed(frame) for frame in self._before]
         for env in range(len(self._before)):
             self._last.pop((row, env), None)
 
-    def keep_last(self, row: int, env: int, was_reset: bool = False) -> None:
-        """Keeps the frame that the step at `row` led to in an environment, where the episode was cut off.
-
-        Where it `was_reset` since, that is the frame shown before.
-        """
-        self._last[row, env] = _packed(self._left[env] if was_reset else self._ended.get(env, self._shown[env]))
+    def keep_last(self, row: int, env: int) -> None:
+        """Keeps the frame that the step at `row`, the newest one kept, led to in an environment, where the episode was
+        cut off."""
+        self._last[row, env] = _packed(self._led_to_ends.get(env, self._led_to[env]))
 
     def rows(self) -> Iterator[tuple[int, Frames]]:
         """Each row kept, with its frames `(n_envs, *frame_shape)`."""

@@ -69,7 +69,7 @@ class FeatureReplayBuffer(ReplayBuffer):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all it holds."""
+        """Bytes of all it holds but for the archive of frames, if there is one."""
         kept = sum(state.nbytes for state in self._last_states.values())
         return int(kept + sum(getattr(self, name).nbytes for name in ROWS))
 
@@ -194,19 +194,19 @@ class FeatureReplayBuffer(ReplayBuffer):
     def _notice_resets(self, states: Array) -> None:
         moved = (states != self._next_states).reshape(self.n_envs, -1).any(axis=1)
         if moved.any():
-            self._cut(moved, were_reset=True)
+            self._cut(moved)
 
-    def _cut(self, which: npt.NDArray[np.bool_], were_reset: bool = False) -> None:
+    def _cut(self, which: npt.NDArray[np.bool_]) -> None:
         row = (self.pos - 1) % self.buffer_size
         for env in np.flatnonzero(which & ~self.ends[row]).tolist():
             self.ends[row, env] = True
-            self._keep_last_state(row, env, self._next_states[env].copy(), were_reset)
-            self._age[env] = 0
+            self._keep_last_state(row, env, self._next_states[env].copy())
+        self._age[which] = 0
 
-    def _keep_last_state(self, row: int, env: int, state: Array, was_reset: bool = False) -> None:
+    def _keep_last_state(self, row: int, env: int, state: Array) -> None:
         self._last_states[row, env] = state
         if self.archive is not None:
-            self.archive.keep_last(row, env, was_reset)
+            self.archive.keep_last(row, env)
 
     def _forget_last_states(self) -> None:
         for env in range(self.n_envs) if self.full and self._last_states else ():

@@ -36,7 +36,7 @@ class Trajectory:
     actions: list[int] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
-    """For each step: "", "terminated" or "truncated"."""
+    """For each step: "", "terminated", "truncated" or, where the episode goes on, "life lost"."""
 
     def state(self, place: int, begin: int, stack: int) -> Any:
         """The last `stack` frames at a place, the episode's first one standing in for those before it."""
@@ -73,7 +73,7 @@ class Game:
     def step(self) -> None:
         before, after, dones, infos, ended = self.states(), [], [], [], {}
         for env, trajectory in enumerate(self.trajectories):
-            end = self.generator.choice(["", "terminated", "truncated"], p=[0.7, 0.15, 0.15])
+            end = self.generator.choice(["", "terminated", "truncated", "life lost"], p=[0.6, 0.15, 0.15, 0.1])
             trajectory.at.append(len(trajectory.frames) - 1)
             trajectory.begins.append(self._begins[env])
             trajectory.actions.append(int(self.generator.integers(5)))
@@ -81,9 +81,9 @@ class Game:
             trajectory.ends.append(str(end))
             self._frame(trajectory)
             after.append(trajectory.state(len(trajectory.frames) - 1, self._begins[env], self.stack))
-            dones.append(end != "")
-            infos.append({"TimeLimit.truncated": end == "truncated"} if end else {})
-            if end:
+            dones.append(end in ("terminated", "truncated"))
+            infos.append({"TimeLimit.truncated": end == "truncated", "life_lost": end == "life lost"})
+            if dones[-1]:
                 ended[env] = pixels(trajectory, -1)
                 self._begins[env] = self._frame(trajectory)
         self.archive.show(self.frames(), ended)
@@ -92,7 +92,11 @@ class Game:
         self.memory.add(before, np.stack(after), actions, rewards, np.array(dones), infos)
 
     def cut(self, announced: bool = True) -> None:
-        """The environments are reset in the middle of their episodes; the memory is told, or has to notice."""
+        """The environments are reset in the middle of their episodes; the memory is told, or has to notice.
+
+        Before that they take a step that is not stored, as SB3's do when a callback stops it.
+        """
+        self.archive.show(np.full((len(self.trajectories), 3), 255, np.uint8), {0: np.full(3, 254, np.uint8)})
         if announced:
             self.memory.cut()
         for trajectory in self.trajectories:
@@ -116,7 +120,7 @@ class Game:
             "action": trajectory.actions[step],
             "return": total,
             "discount": GAMMA**length,
-            "done": float(trajectory.ends[last] == "terminated"),
+            "done": float(trajectory.ends[last] in ("terminated", "life lost")),
             "next": trajectory.state(trajectory.at[last] + 1, begin, self.stack),
         }
 
