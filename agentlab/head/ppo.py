@@ -26,7 +26,7 @@ ADAM_EPS = 1e-5
 """SB3's choice for PPO."""
 
 Choice = tuple[Tensor, Tensor, Tensor]
-"""Actions, their values and their log probabilities."""
+"""Actions, their values and their log probabilities, of a step that a part of the environments has begun."""
 
 
 class RewardDifferencePPO(LearnsDifference, PPO):
@@ -79,7 +79,7 @@ class RewardDifferencePPO(LearnsDifference, PPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self._begun: list[Choice] = []
+        self._underway: dict[int, Choice] = {}
         with torch.no_grad():
             self.policy.value_net.bias.fill_(-expected_difference(self.target, self.reward_function, self.gamma))
 
@@ -91,60 +91,68 @@ class RewardDifferencePPO(LearnsDifference, PPO):
         try:
             return super().learn(*args, **kwargs)
         finally:
-            if self._begun and self._difference_env is not None:
-                self._end_begun(self._difference_env)
+            self._end_underway()
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
     ) -> bool:
-        """What SB3's does, but for the parts of a `SideBySide`: actions of one part are chosen while others step.
+        """What SB3's does, but each part of a `SideBySide` begins its next step as soon as its last one has ended.
 
-        Then, but for the last rollout, the first step of the next one is begun.
+        So actions of one part are chosen while others step. The last rollout leaves no step underway.
         """
         paying = self._paying_difference(env)
-        if self.use_sde:  # its noise is of all environments at once
-            return super().collect_rollouts(paying, callback, rollout_buffer, n_rollout_steps)
+        several = len(paying.parts) > 1
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        observations, starts = np.asarray(self._last_obs), np.asarray(self._last_episode_starts)
-        begun, self._begun = self._begun, []
-        for part, span in zip(paying.parts, paying.spans, strict=True) if not begun else ():
-            begun.append(self._begin(part, observations[span]))
-        for steps_left in reversed(range(n_rollout_steps)):
-            goes_on = steps_left or (
-                len(paying.parts) > 1 and self.num_timesteps + env.num_envs < self._total_timesteps
-            )
-            choices, begun, outcomes = begun, [], []
-            for part in paying.parts:
+        if self.use_sde:
+            self.policy.reset_noise(env.num_envs)
+        for n_done in range(n_rollout_steps):
+            if self.use_sde and self.sde_sample_freq > 0 and n_done % self.sde_sample_freq == 0:
+                self.policy.reset_noise(env.num_envs)
+            is_last = n_done == n_rollout_steps - 1 and self.num_timesteps + env.num_envs >= self._total_timesteps
+            self._begin_all(paying)
+            choices, outcomes = [], []
+            for number, part in enumerate(paying.parts):
+                choices.append(self._underway.pop(number))
                 outcomes.append(part.step_wait())
-                if goes_on:
-                    begun.append(self._begin(part, np.asarray(outcomes[-1][0])))
+                if several and not is_last:
+                    self._begin(number, part, outcomes[-1][0])
+            actions, values, log_probs = (torch.cat(column) for column in zip(*choices, strict=True))
             new_obs, rewards, dones, infos = joined(outcomes)
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
                 self._last_obs, self._last_episode_starts = np.asarray(new_obs), dones
-                if begun:
-                    self._end_begun(paying)
                 return False
             self._update_info_buffer(infos, dones)
             self._value_what_was_cut_off(rewards, dones, infos)
-            actions, values, log_probs = (torch.cat(column) for column in zip(*choices, strict=True))
-            rollout_buffer.add(observations, actions.cpu().numpy(), rewards, starts, values, log_probs)
-            observations, starts = np.asarray(new_obs), dones | lives_lost(infos)
-        self._last_obs, self._last_episode_starts, self._begun = observations, starts, begun
-        last_values = torch.cat([choice[1] for choice in begun]) if begun else self._values(observations)
-        rollout_buffer.compute_returns_and_advantage(last_values=last_values, dones=starts)
+            rollout_buffer.add(
+                self._last_obs,  # type: ignore[arg-type]
+                actions.cpu().numpy(),
+                rewards,
+                self._last_episode_starts,  # type: ignore[arg-type]
+                values,
+                log_probs,
+            )
+            self._last_obs, self._last_episode_starts = np.asarray(new_obs), dones | lives_lost(infos)
+        values = self._values(new_obs)
+        rollout_buffer.compute_returns_and_advantage(last_values=values, dones=self._last_episode_starts)  # type: ignore[arg-type]
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
+    def _begin_all(self, paying: SideBySide) -> None:
+        """Lets every part begin a step whose step is not underway."""
+        for number, (part, span) in enumerate(zip(paying.parts, paying.spans, strict=True)):
+            if number not in self._underway:
+                self._begin(number, part, np.asarray(self._last_obs)[span])
+
     @torch.no_grad()
-    def _begin(self, part: VecEnv, observations: Any) -> Choice:
-        """Lets a part of the environments begin a step; gives the actions, their values and log probabilities."""
+    def _begin(self, number: int, part: VecEnv, observations: Any) -> None:
+        """Lets a part of the environments begin a step."""
         with spent("policy"):
-            actions, values, log_probs = self.policy(obs_as_tensor(observations, self.device))
+            actions, values, log_probs = self.policy(obs_as_tensor(np.asarray(observations), self.device))
         taken = actions.cpu().numpy()
         if isinstance(self.action_space, spaces.Box):
             if self.policy.squash_output:
@@ -152,23 +160,27 @@ class RewardDifferencePPO(LearnsDifference, PPO):
             else:
                 taken = np.clip(taken, self.action_space.low, self.action_space.high)
         part.step_async(taken)
-        return actions, values, log_probs
+        self._underway[number] = actions, values, log_probs
 
-    def _end_begun(self, paying: SideBySide) -> None:
-        """Waits for steps that were begun and are not learned from, so that the environments can be used by others."""
-        self._begun = []
-        observations, _, self._last_episode_starts, _ = joined([part.step_wait() for part in paying.parts])
-        self._last_obs = np.asarray(observations)
+    def _end_underway(self) -> None:
+        """Waits for steps that will not be learned from, so that the environments can be used by others."""
+        parts = self._difference_env.parts if self._difference_env is not None else []
+        ended = [part.step_wait() for number, part in enumerate(parts) if self._underway.pop(number, None)]
+        if len(ended) == len(parts) > 0:
+            observations, _, self._last_episode_starts, _ = joined(ended)
+            self._last_obs = np.asarray(observations)
+        elif ended:
+            self._last_obs = None  # SB3 then resets the environments
 
     @torch.no_grad()
     def _values(self, observations: Any) -> Tensor:
-        return self.policy.predict_values(obs_as_tensor(observations, self.device))
+        return self.policy.predict_values(self.policy.obs_to_tensor(observations)[0])
 
     def _value_what_was_cut_off(self, rewards: Any, dones: Any, infos: list[dict[str, Any]]) -> None:
         """Adds the value of the last state to the reward of each episode that was cut off."""
         for env in np.flatnonzero(dones):
             if infos[env].get("TimeLimit.truncated", False):
-                rewards[env] += self.gamma * float(self._values(infos[env]["terminal_observation"][None]))
+                rewards[env] += self.gamma * float(self._values(infos[env]["terminal_observation"]))
 
     def train(self) -> None:
         with spent("update"):

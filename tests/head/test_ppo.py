@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from label_games import Rise
+from label_games import Chain, Rise
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox, IdentityEnvMultiDiscrete
@@ -35,6 +35,13 @@ SMALL: dict[str, Any] = {
 def identity(n: int = 1) -> DummyVecEnv:
     venv = DummyVecEnv([lambda: IdentityEnv(3, ep_length=20)] * n)
     venv.seed(0)
+    for env in venv.envs:
+        env.action_space.seed(0)
+    return venv
+
+
+def continuous(n: int) -> DummyVecEnv:
+    venv = DummyVecEnv([lambda: IdentityEnvBox(eps=0.5, ep_length=20)] * n)
     for env in venv.envs:
         env.action_space.seed(0)
     return venv
@@ -121,15 +128,24 @@ class Noted(DummyVecEnv):
 
 
 class TestRollouts:
-    @pytest.mark.parametrize("env", [identity(3), DummyVecEnv([Rise] * 2)], ids=["identity", "rise"])
-    def test_are_those_of_sb3_s_own_loop(self, env: Any):
+    @pytest.mark.parametrize(
+        ("env", "options"),
+        [
+            (identity(3), {}),
+            (DummyVecEnv([Rise] * 2), {}),
+            (continuous(2), {"use_sde": True, "policy_kwargs": {"net_arch": [8]}}),
+            (continuous(2), {"use_sde": True, "sde_sample_freq": 4, "policy_kwargs": {"net_arch": [8]}}),
+        ],
+        ids=["identity", "rise", "sde", "sde drawn anew"],
+    )
+    def test_are_those_of_sb3_s_own_loop(self, env: Any, options: dict[str, Any]):
         class OwnLoop(RewardDifferencePPO):
             def collect_rollouts(self, env: Any, *args: Any, **kwargs: Any) -> bool:
                 return PPO.collect_rollouts(self, self._paying_difference(env), *args, **kwargs)
 
         def learned(algorithm: type[RewardDifferencePPO]) -> dict[str, torch.Tensor]:
             made = copy.deepcopy(env)
-            return weights(algorithm("MlpPolicy", made, **SMALL).learn(200))
+            return weights(algorithm("MlpPolicy", made, **SMALL | options).learn(200))
 
         assert equal(learned(RewardDifferencePPO), learned(OwnLoop))
 
@@ -184,9 +200,47 @@ class TestRollouts:
         model.learn(64, reset_num_timesteps=False)
         assert noted.count("a begins") == noted.count("a ends")
 
-    def test_with_state_dependent_exploration_are_collected_too(self):
-        env = DummyVecEnv([lambda: IdentityEnvBox(eps=0.5, ep_length=20)] * 2)
-        learner(env, use_sde=True, policy_kwargs={"net_arch": [8]}).learn(64)
+    @pytest.mark.parametrize("n_parts", [1, 2])
+    def test_that_a_callback_breaks_off_leave_no_step_underway(self, n_parts: int):
+        noted: list[str] = []
+        model = learner(SideBySide([Noted(name, noted) for name in "ab"[:n_parts]]))
+
+        def fails(_: Any, __: Any) -> bool:
+            if model.num_timesteps == 6 * n_parts:
+                raise ArithmeticError
+            return True
+
+        with pytest.raises(ArithmeticError):
+            model.learn(64, callback=fails)
+        assert [line for line in noted if "begins" in line] == [f"{name} begins" for name in "ab"[:n_parts]] * (
+            6 if n_parts == 1 else 7
+        )
+        assert len(noted) == 2 * len([line for line in noted if "begins" in line])
+        model.learn(64, reset_num_timesteps=False)
+
+    @pytest.mark.parametrize("env", [identity(2), SideBySide([identity(1), identity(1)])], ids=["one", "parts"])
+    def test_show_callbacks_the_actions_of_the_step(self, env: Any):
+        taken: list[Any] = []
+        model = learner(env)
+        model.learn(64, callback=lambda found, _: taken.append(found["actions"].numpy().copy()) or True)
+        np.testing.assert_array_equal(np.stack(taken, axis=1).reshape(-1, 1), model.rollout_buffer.actions)
+
+    def test_count_a_lost_life_as_an_end(self):
+        class Lives(Rise):
+            """The first step of an episode costs a life."""
+
+            def step(self, action: Any) -> Any:
+                *step, info = super().step(action)
+                return *step, info | {"life_lost": self._t == 1}
+
+        for life_loss_ends in (True, False):
+            model = learner(DummyVecEnv([Lives]), life_loss_ends=life_loss_ends).learn(32)
+            np.testing.assert_array_equal(
+                model.rollout_buffer.episode_starts[:6, 0], [1, life_loss_ends, 0, 1, life_loss_ends, 0]
+            )
+
+    def test_value_states_that_are_plain_numbers_too(self):
+        learner(DummyVecEnv([Chain])).learn(32)
 
 
 class TestLearning:
@@ -196,14 +250,8 @@ class TestLearning:
         assert mean > 0.95 * 20
 
     def test_learns_continuous_actions(self):
-        def box() -> DummyVecEnv:
-            venv = DummyVecEnv([lambda: IdentityEnvBox(eps=0.5, ep_length=20)] * 4)
-            for env in venv.envs:
-                env.action_space.seed(0)
-            return venv
-
-        model = learner(box(), ent_coef=0.0, gamma=0.0).learn(4000)
-        mean, _ = evaluate_policy(model, box(), n_eval_episodes=8, warn=False)
+        model = learner(continuous(4), ent_coef=0.0, gamma=0.0).learn(4000)
+        mean, _ = evaluate_policy(model, continuous(4), n_eval_episodes=8, warn=False)
         assert mean > 0.9 * 20
 
     def test_takes_another_optimizer_with_its_own_defaults(self):
