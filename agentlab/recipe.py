@@ -52,7 +52,7 @@ class ExtractorConfig:
     features: Count = 128
     """Numbers in a feature vector."""
     channels: Count = 16
-    """Channels of the first convolution; the others have twice as many."""
+    """Channels of each convolution."""
     keypoints: Count = 16
     """Learned patterns whose positions the network reads off."""
     dropout: Annotated[float, Range(0, 1, below_high=True)] = 0.02

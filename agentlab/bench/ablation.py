@@ -14,6 +14,7 @@ import numpy as np
 from agentlab.artefact import new_folder, read_json
 from agentlab.bench.atari100k import Runner, finished, ids_of
 from agentlab.bench.drawing import BLUE, GREY, drawn
+from agentlab.errors import InputError
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe, RefreshConfig
 from agentlab.runfolder import RunFolder
@@ -28,7 +29,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "no layer normalisation": ("head.dqn.without", ("layer_norm",)),
     "numbers, not histograms": ("head.dqn.without", ("histogram",)),
     "no slow copy": ("head.dqn.target_rate", 0.999),
-    "a quarter of the updates": ("head.dqn.updates_per_step", 0.125),
+    "an update in 8 steps": ("head.dqn.updates_per_step", 0.125),
     "random actions not held": ("head.dqn.longest_hold", 1),
     "no changes in time": ("head.stack", 1),
     "features too": ("head.sees", "all"),
@@ -55,12 +56,19 @@ def measure(
 ) -> dict[str, Any]:
     """Runs the recipe, without refreshes, complete and with each part changed, with the seeds 0 to `seeds` - 1.
 
-    The run of a game, a part and a seed is in `out`/GAME/PART/SEED; finished runs are read and not repeated. Raises
-    `InputError` before the first run for an unknown game, a recipe that names recordings, and fewer than one seed;
-    later for a run in `out` that was made with other settings.
+    A part that the recipe is without is left out, and that is said. The run of a game, a part and a seed is in
+    `out`/GAME/PART/SEED; finished runs are read and not repeated. Raises `InputError` before the first run for an
+    unknown game, a recipe that names recordings or whose head is not `dqn`, and fewer than one seed; later for a run in
+    `out` that was made with other settings.
     """
     ids = ids_of(games, recipe, seeds)
+    if recipe.head.algorithm != "dqn":
+        raise InputError(f"head.algorithm: expected 'dqn', whose parts these are, found {recipe.head.algorithm!r}")
     recipe = replace(recipe, refresh=replace(recipe.refresh, at=RefreshConfig().at))
+    idle = [part for part, change in parts.items() if changed(recipe, *change) == recipe]
+    if idle:
+        progress.say(f"ablation: the recipe is as in {', '.join(map(repr, idle))}: left out")
+    parts = {part: change for part, change in parts.items() if part not in idle}
     found: dict[str, dict[str, list[float]]] = {game: {} for game in ids}
     places = list(itertools.product(ids, (COMPLETE, *parts), range(seeds)))
     for number, (game, part, seed) in enumerate(places, 1):

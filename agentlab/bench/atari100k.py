@@ -100,6 +100,11 @@ def finished(recipe: Recipe, path: Path, run: Runner, progress: Progress) -> Run
     return folder
 
 
+def id_of(game: str) -> str:
+    """The environment id of a game: an Atari game's name, such as `Pong`, or an id."""
+    return game if re.search(r"[/:]|-v\d+$", game) else f"{environment.ATARI_NAMESPACE}{game}-v5"
+
+
 def ids_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, str]:
     """The environment ids of games, such as `Pong` or an id, by the name of the game.
 
@@ -114,7 +119,7 @@ def ids_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, str]:
         raise InputError(f"recordings: expected none, each game makes its own; found {', '.join(recipe.recordings)}")
     ids: dict[str, str] = {}
     for game in games:
-        env_id = game if re.search(r"[/:]|-v\d+$", game) else f"{environment.ATARI_NAMESPACE}{game}-v5"
+        env_id = id_of(game)
         environment.open_environment(env_id, recipe.env_kwargs).close()
         name = re.sub(r"-v\d+$", "", re.split("[/:]", env_id)[-1])
         if name in ids:

@@ -25,7 +25,7 @@ class Options(Common):
     $ agentlab bench scaling runs/pong
     $ agentlab bench memory runs/pong
     $ agentlab bench atari100k Pong Breakout Freeway --seeds 5
-    $ agentlab bench labels ALE/Pong-v5
+    $ agentlab bench labels Pong
     $ agentlab bench ablation Pong Breakout --steps 50000
 
     throughput: agent steps a second of the raw game, of ours and of Stable-Baselines3's algorithms.
@@ -43,17 +43,28 @@ class Options(Common):
     out: Path = Path("bench")
     """Folder for the figures as JSON, the plot as SVG and the runs; those that are finished there are kept."""
     seeds: Count = 5
-    """Seeds of atari100k and ablation."""
+    """Number of seeds of atari100k and ablation."""
     recipe: str = "atari100k"
-    """Recipe of the runs of atari100k, labels and ablation."""
+    """Recipe of the runs of atari100k, labels and ablation; recordings that it names are made anew."""
     steps: Count | None = None
     """Agent steps of training of each of these runs; none takes the recipe's."""
     seed: Seed = 0
-    """Seed of environments and weights."""
+    """Seed of environments and weights; atari100k and ablation take several."""
+
+
+OF_GAMES = {"atari100k": ("seeds", "recipe", "steps"), "labels": ("seed", "recipe", "steps")}
+OF_GAMES["ablation"] = OF_GAMES["atari100k"]
+"""The measurements that train on games, with the options that each of them takes."""
+OF_A_RUN = ("seed",)
 
 
 def read(args: Sequence[str]) -> Options:
-    return parse(Options, args, "bench")
+    options = parse(Options, args, "bench")
+    takes = OF_GAMES.get(options.name, OF_A_RUN)
+    for option in ("seeds", "recipe", "steps", "seed"):
+        if option not in takes and getattr(options, option) != getattr(Options, option):
+            raise InputError(f"bench {options.name}: --{option} changes nothing here; it takes --{', --'.join(takes)}")
+    return options
 
 
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
@@ -62,7 +73,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.artefact import write_json
 
     bench = import_module(f"agentlab.bench.{options.name}")
-    found = (_measure_games if options.name in ("atari100k", "labels", "ablation") else _measure_run)(options, bench)
+    found = (_measure_games if options.name in OF_GAMES else _measure_run)(options, bench)
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / f"{options.name}.json", found)
     bench.plot(found, options.out / f"{options.name}.svg")
@@ -81,6 +92,7 @@ def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
 
 def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
     from agentlab import recipe as recipes
+    from agentlab.bench.atari100k import id_of
     from agentlab.progress import on_stderr
 
     recipe, progress = replace(recipes.load(recipes.find(options.recipe)), recordings=()), on_stderr()
@@ -88,7 +100,7 @@ def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
         recipe = replace(recipe, head=replace(recipe.head, total_steps=options.steps))
     run: Callable[[Recipe, Path], Mapping[str, Any]] = _runner(progress)
     if options.name == "labels":
-        env_id = _only(options, "the id of an environment")
+        env_id = id_of(_only(options, "a game, such as Pong, or the id of an environment"))
         out, unrefreshed = options.out / "labels", replace(recipe, refresh=RefreshConfig())
         return dict(bench.measure(env_id, out, seed=options.seed, recipe=unrefreshed, run=run, progress=progress))
     if not options.subjects:

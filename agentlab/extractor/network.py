@@ -91,7 +91,8 @@ class Keypoints(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         logits = self.patterns(maps).flatten(2).float()
-        positions = logits.softmax(dim=2) @ self.cells
+        with torch.autocast(maps.device.type, enabled=False):
+            positions = logits.softmax(dim=2) @ self.cells
         strengths = logits.amax(dim=2)
         return torch.cat([positions.transpose(1, 2).flatten(1), strengths], dim=1)
 

@@ -71,8 +71,8 @@ class Course:
         """
         model, done = self._model, self._model.num_timesteps
         with self._progress.task("train", self._total_steps, "steps", done) as task, interrupt_noticed() as interrupted:
-            watch = Watch(task, self._metrics, interrupted, split, until or NEVER)
-            if done < (until or self._total_steps):
+            watch = Watch(task, self._metrics, interrupted, split, NEVER if until is None else until)
+            if done < (self._total_steps if until is None else until):
                 steps_left = self._total_steps - done
                 model.learn(steps_left, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
         if interrupted.is_set():

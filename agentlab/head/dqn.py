@@ -123,6 +123,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     replay_buffer: FeatureReplayBuffer
     _is_learning = False
     _updates_due = 0
+    _meanwhile: Meanwhile | None = None
 
     def __init__(
         self,
@@ -206,8 +207,13 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         return self
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, *args: Any, **kwargs: Any) -> RolloutReturn:
-        paying = Meanwhile(self._paying_difference(env), self._catch_up)
-        return super().collect_rollouts(paying, callback, *args, **kwargs)
+        paying = self._paying_difference(env)
+        if self._meanwhile is None or self._meanwhile.venv is not paying:
+            self._meanwhile = Meanwhile(paying, self._catch_up)
+        return super().collect_rollouts(self._meanwhile, callback, *args, **kwargs)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_meanwhile", "_is_learning", "_updates_due"]
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """Updates the network; within `learn` not at once, but while the environments take their next step."""

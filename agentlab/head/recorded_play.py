@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from agentlab.errors import InputError
-from agentlab.head.difference import RewardDifference
+from agentlab.head.difference import LIFE_LOST, RewardDifference
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.progress import Progress
@@ -26,7 +26,7 @@ class RecordedPlay(VecEnv):
     """A `VecEnv` that goes through recorded episodes, whatever actions it is given.
 
     All steps are laid end to end and shared out evenly: copy i begins where copy i - 1 ends, after `n_steps` steps.
-    `actions` are those recorded for the next step.
+    `actions` are those recorded for the next step; infos say where a life was lost, if the recorded ones do.
     """
 
     render_mode = None
@@ -60,6 +60,7 @@ class RecordedPlay(VecEnv):
         for env, (playing, at) in enumerate(zip(self._playing, self._at, strict=True)):
             _, all_rewards, terminations = self._columns[playing]
             rewards[env] = all_rewards[at]
+            infos[env][LIFE_LOST] = bool(self._episodes[playing].info(int(at) + 1).get(LIFE_LOST))
             self._at[env] += 1
             if self._at[env] == self._episodes[playing].n_steps:
                 dones[env] = True
@@ -114,7 +115,7 @@ def learn_from(
         raise InputError(f"recordings: expected at least {env.num_envs} steps, one for each environment, found fewer")
     seen = FrozenFeatures(play, env.extractor, env.stack, env.sees)
     states = seen.reset()
-    paid = RewardDifference(seen, states, model.gamma, model.reward_function, model.target)
+    paid = RewardDifference(seen, states, model.gamma, model.reward_function, model.target, model.life_loss_ends)
     with progress.task("recorded", play.n_steps * play.num_envs, "steps") as task:
         for _ in range(play.n_steps):
             actions = play.actions

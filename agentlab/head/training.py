@@ -75,7 +75,7 @@ def train(
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
     if recordings or config.dqn.recorded_updates:
-        require_learning_from_recordings(config, recordings)
+        require_learning_from_recordings(config, recordings, refreshes=refresh is not None)
     with devices.computing(threads), closing(open_frames(env_id, env_kwargs, config, seed)) as frames:
         env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
@@ -100,6 +100,7 @@ def train(
                     course.learn(split, until=round(share * config.total_steps))
                     course.keep()
                     course.refresh(meta, refresh)
+                    course.keep()
             reached = course.learn(split)
         meta = describe(env, env_id, env_kwargs, config, recordings, seed=seed) | {"metrics": reached}
     with new_folder(out, force=force) as folder:
@@ -107,7 +108,9 @@ def train(
         write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
 
 
-def require_learning_from_recordings(config: HeadConfig, recordings: Sequence[Recording] | None = None) -> None:
+def require_learning_from_recordings(
+    config: HeadConfig, recordings: Sequence[Recording] | None = None, *, refreshes: bool
+) -> None:
     """Raises `InputError` unless the head can learn from recorded play, and from `recordings` if those are known."""
     if config.algorithm != "dqn" or config.true_labels:
         raise InputError("dqn.recorded_updates: only the head 'dqn' learns from them, and with predicted labels")
@@ -115,6 +118,8 @@ def require_learning_from_recordings(config: HeadConfig, recordings: Sequence[Re
         raise InputError("dqn.recorded_updates: expected recordings to learn from, found none; name them")
     if recordings and not config.dqn.recorded_updates:
         raise InputError("recordings: expected dqn.recorded_updates above 0 to learn from them, found 0")
+    if refreshes:
+        raise InputError("refresh.at: recorded play is seen by one eye only; leave out dqn.recorded_updates")
 
 
 def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:

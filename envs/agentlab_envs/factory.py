@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import AtariPreprocessing, TimeLimit
 
 from agentlab_envs.atari_labels import AtariLabels, MemoryTrace
+from agentlab_envs.lives import LivesLost
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -40,7 +41,7 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
     max_episode_steps = options.pop("max_episode_steps", None)
     env: gym.Env[Any, Any] = gym.make(env_id, **{"frameskip": 1} | options)
     labelled = AtariLabels.knows(env)
-    env = AtariPreprocessing(MemoryTrace(env) if labelled else env, **preprocessing)
+    env = LivesLost(AtariPreprocessing(MemoryTrace(env) if labelled else env, **preprocessing))
     if labelled:
         env = AtariLabels(env)
     if max_episode_steps is not None:  # steps of the agent, not frames of the emulator

@@ -71,7 +71,7 @@ def test_runs_differ_in_the_part_alone_and_see_through_one_eye(tmp_path: Path):
     assert [made.head.dqn.n_steps for made in runner.recipes[:6]] == [5, 5, 1, 1, 5, 5]
     assert [made.refresh.at for made in runner.recipes[:6]] == [()] * 4 + [(0.1, 0.35)] * 2
     assert runner.eyes == [
-        f'"eye of {tmp_path / game / "complete" / "0"}"' for game in ("Pong", "Breakout") for _ in "6" * 6
+        f'"eye of {tmp_path / game / "complete" / "0"}"' for game in ("Pong", "Breakout") for _ in range(6)
     ]
 
 
@@ -98,6 +98,7 @@ def test_the_parts_are_fields_of_a_recipe_that_change_something():
         (("Pnog",), {}, "Pong"),
         (("Pong",), {"seeds": 0}, "seeds: expected at least 1"),
         (("Pong",), {"recipe": replace(RECIPE, recordings=("x",))}, "recordings: expected none"),
+        (("Pong",), {"recipe": ablation.changed(RECIPE, "head.algorithm", "ppo")}, "head.algorithm: expected 'dqn'"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_the_first_run(

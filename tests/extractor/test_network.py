@@ -33,6 +33,19 @@ def test_frames_of_any_shape_become_float32_features(shape: tuple[int, ...], bfl
     assert features.isfinite().all()
 
 
+def test_positions_are_worked_out_in_float32_whatever_convolutions_compute_in():
+    module, seen = Keypoints(4, 3, 21, 21), torch.randn(5, 4, 21, 21, generator=torch.Generator().manual_seed(0))
+    seen, expected = seen.bfloat16().float(), None
+    with torch.no_grad():
+        module.patterns.weight.copy_(module.patterns.weight.bfloat16())
+        module.patterns.bias.zero_()
+        logits = module.patterns(seen).bfloat16().float().flatten(2)
+        expected = (logits.softmax(dim=2) @ module.cells).transpose(1, 2).flatten(1)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = module(seen)[:, : expected.shape[1]]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
 def test_grey_frames_with_and_without_a_channel_axis_are_the_same():
     grey, with_axis = network((33, 47)), network((33, 47, 1))
     torch.testing.assert_close(grey(frames()), with_axis(frames()[..., None]))

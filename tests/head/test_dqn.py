@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from label_games import Chain
-from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
@@ -305,6 +305,15 @@ class TestIsAnSB3Algorithm:
         trained, fresh = learner().learn(200), learner(seed=5)
         fresh.set_parameters(trained.get_parameters())
         assert equal(weights(trained), weights(fresh))
+
+    def test_that_is_saved_while_it_learns_and_trains_at_once_when_loaded(self, tmp_path: Path):
+        learner().learn(200, callback=CheckpointCallback(150, str(tmp_path), "kept", save_replay_buffer=True))
+        loaded = RewardDifferenceDQN.load(tmp_path / "kept_150_steps", env=identity(), device="cpu")
+        loaded.load_replay_buffer(tmp_path / "kept_replay_buffer_150_steps.pkl")
+        loaded._setup_learn(1, reset_num_timesteps=False)
+        before = weights(loaded)
+        loaded.train(2, 32)
+        assert not equal(before, weights(loaded))
 
     def test_that_is_saved_loaded_and_goes_on(self, tmp_path: Path):
         model = learner(target=2.0).learn(200)

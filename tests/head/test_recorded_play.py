@@ -50,6 +50,18 @@ def test_the_copies_go_through_all_steps_once(recording: Recording):
         assert infos[copy]["TimeLimit.truncated"] is False
 
 
+def test_lost_lives_are_those_recorded(tmp_path: Path):
+    env = agentlab_envs.make("ALE/Breakout-v5", frame_skip=4)
+    record(env, tmp_path / "breakout", RandomPolicy(env.action_space), episodes=1, env_id="ALE/Breakout-v5")
+    episode = Recording(tmp_path / "breakout")[0]
+    play = RecordedPlay([episode], n_envs=1)
+    play.reset()
+    lost = [bool(play.step(play.actions)[3][0]["life_lost"]) for _ in range(play.n_steps)]
+    lives = [episode.info(t)["lives"] for t in range(episode.n_frames)]
+    assert lost == [after < before and after > 0 for before, after in zip(lives, lives[1:], strict=False)]
+    assert sum(lost) == 4
+
+
 def test_memory_holds_the_recorded_differences_and_updates_are_made(
     recording: Recording, square_extractor: FrozenExtractor
 ):
