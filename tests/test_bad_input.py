@@ -159,7 +159,9 @@ class TestUnknownNames:
         refuses(["bench", "atari100k", "--out", out], "bench atari100k: expected games, such as Pong, found none")
         refuses(["bench", "atari100k", "Pnog", "--out", out], "Pnog")
         refuses(["bench", "labels", "--out", out], "bench labels: expected a game, such as Pong, or the id of")
-        refuses(["bench", "memory", "one", "--steps", "5", "--out", out], "--steps changes nothing here; it takes --seed")
+        refuses(
+            ["bench", "memory", "one", "--steps", "5", "--out", out], "--steps changes nothing here; it takes --seed"
+        )
         refuses(["bench", "ablation", "Pong", "--seed", "5", "--out", out], "--seed changes nothing here")
 
     def test_device(self, refuses: Refuses, recording: Path, out: Path):

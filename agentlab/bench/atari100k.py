@@ -144,11 +144,13 @@ def table(found: dict[str, Any]) -> str:
             f"{_number(game['random_mean']):>9}{_number(game['human_mean']):>9}"
             + "".join(f"{_number(game['published'].get(method)):>{len(method) + 5}}" for method in methods)
         )
-    lines.append(f"{'game':<16}{'labelled frames':>17}{'minutes':>10}{'without stage 1':>17}{'training steps/s':>18}")
+    lines.append(
+        f"{'game':<16}{'labelled frames':>17}{'minutes':>10}{'without stage 1':>17}{'steps/s, refreshes too':>24}"
+    )
     for name, game in found["games"].items():
         lines.append(
             f"{name:<16}{np.mean(game['labelled_frames']):>17,.0f}{np.mean(game['wall_s']) / 60:>10,.1f}"
-            f"{np.mean(game['wall_without_stage_1_s']) / 60:>17,.1f}{np.mean(game['train_steps_per_s']):>18,.0f}"
+            f"{np.mean(game['wall_without_stage_1_s']) / 60:>17,.1f}{np.mean(game['train_steps_per_s']):>24,.0f}"
         )
     if found["human_normalised"] is not None:
         over_all = found["human_normalised"]

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -15,12 +17,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agentlab import device as devices
 from agentlab.bench.drawing import lines
 from agentlab.bench.subject import Subject
-from agentlab.bench.throughput import learned, played
+from agentlab.bench.throughput import Rate, learned, played
 from agentlab.head.training import build
 from agentlab.progress import Progress
 
 ENVIRONMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 STEPS = 8_192
+FEWEST = 1_024
 ROLLOUT = 2_048
 GROWN = 1_000_000
 PARTS = 10
@@ -33,9 +36,14 @@ def measure(
     progress: Progress,
     environments: Sequence[int] = ENVIRONMENTS,
     steps: int = STEPS,
+    fewest: int = FEWEST,
+    repeats: int = 3,
     grown: int = GROWN,
 ) -> dict[str, Any]:
     """Agent steps a second with each number of environments, and in each tenth of a DQN training of `grown` steps.
+
+    The first are medians of `repeats`; the largest number of environments makes `steps`, others as much less as they
+    are fewer, but `fewest` at least.
 
     That training has one update for each step of all its environments, or it would take an hour; every transition
     stays in its memory. Its peak memory is that of the process.
@@ -44,19 +52,21 @@ def measure(
     with devices.computing(0):
         with progress.task("environments", len(environments), "numbers of environments") as task:
             for n_envs in environments:
-                some = max(steps * n_envs // max(environments), 32 * n_envs)
+                some = max(steps * n_envs // max(environments), fewest)
                 rollout = max(ROLLOUT // n_envs, 2)
                 ppo = replace(
                     subject.head, algorithm="ppo", n_envs=n_envs, ppo=replace(subject.head.ppo, rollout=rollout)
                 )
                 with subject.raw_game(n_envs, seed) as raw, subject.features(ppo, seed) as env:
                     model = build(env, ppo, seed=seed, device="cpu")
-                    for name, (n, seconds) in {
-                        "raw game": played(raw, some, seed),
-                        "game and extractor": played(env, some, seed),
-                        "RewardDifferencePPO": learned(model, some),
-                    }.items():
-                        rates[name].append((n_envs, n / seconds))
+                    things: dict[str, Rate] = {
+                        "raw game": partial(played, raw, some, seed),
+                        "game and extractor": partial(played, env, some, seed),
+                        "RewardDifferencePPO": partial(learned, model, some),
+                    }
+                    for name, thing in things.items():
+                        measured = [thing() for _ in range(repeats)]
+                        rates[name].append((n_envs, median(n / seconds for n, seconds in measured)))
                 task.advance()
         by_tenth = growth(subject, seed=seed, progress=progress, steps=grown)
     return {

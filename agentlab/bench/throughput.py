@@ -31,7 +31,7 @@ from agentlab.environment import ATARI_NAMESPACE
 from agentlab.head import FrozenFeatures
 from agentlab.head.training import build
 from agentlab.progress import Progress
-from agentlab.recipe import HeadConfig
+from agentlab.recipe import HeadConfig, PPOConfig
 from agentlab.recording.provenance import installed_version
 
 PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "openvino", "numpy")
@@ -96,7 +96,7 @@ def measure(
                 splits, "RewardDifferencePPO", build(for_ppo, ppo, seed=seed, device="cpu"), steps
             ),
             "SB3 PPO MlpPolicy on our features": lambda: learned(
-                PPO("MlpPolicy", for_ppo, n_steps=32, batch_size=512, n_epochs=4, seed=seed, device="cpu"), steps
+                PPO("MlpPolicy", for_ppo, seed=seed, device="cpu", **_settings(ppo.ppo)), steps
             ),
         }
         if isinstance(raw.action_space, gym.spaces.Discrete):
@@ -214,6 +214,11 @@ def _of_sb3_on_pixels(pixels: Mapping[str, VecEnv], steps: int, seed: int, progr
             DQN("CnnPolicy", as_sb3_makes_it, seed=seed, device="cpu", **SB3_DQN), steps
         )
     return things
+
+
+def _settings(ppo: PPOConfig) -> dict[str, Any]:
+    """Of our head, for SB3's: as many steps and updates."""
+    return {"n_steps": ppo.rollout, "batch_size": ppo.batch_size, "n_epochs": ppo.epochs}
 
 
 def _ready(env: FrozenFeatures, config: HeadConfig, seed: int) -> BaseAlgorithm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,6 +30,9 @@ from agentlab.timing import spent
 
 AT_ONCE = 8
 """Updates whose batches are drawn, and whose wanted differences are worked out, at once: it is faster."""
+
+TOO_MANY = 0.01
+"""The share of differences out of reach that is warned of."""
 
 LADDER = 8
 """Environments explore at different rates: the boldest at the exploration rate, the shyest at this power of it."""
@@ -76,6 +80,10 @@ class DifferenceNetwork(QNetwork):
         outputs = self.outputs(obs)[torch.arange(len(actions)), actions[:, 0].long()]
         return self.readout.loss(outputs, (wanted[:, 0] - self.offset) / self.unit)
 
+    def out_of_reach(self, differences: Tensor) -> Tensor:
+        """Which of D are too large in units to be told from larger ones."""
+        return self.readout.out_of_reach((differences - self.offset) / self.unit)
+
     def outputs(self, obs: Tensor) -> Tensor:
         """What the readout makes numbers of, float32 `(n, n_actions, n_outputs)`."""
         hidden = self.q_net(self.extract_features(obs, self.features_extractor))
@@ -106,14 +114,19 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     """DQN on the reward difference, for discrete actions (CN110837858B; DQN: Mnih et al. 2015).
 
     Learns `D(s, a) <- (R* - R) + gamma * min_a' D(s', a')` over n steps, dueling and, unless `double` is false, double
-    (arXiv 1509.06461), with a slowly following target network and exploration drawn per environment. For a constant
-    `target` R* it equals Q-learning with `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same
-    `reward_function`, or a callable of each state. A lost life counts as an end if `life_loss_ends`. A random action is
-    held for a random number of steps, up to `longest_hold` (arXiv 2006.01782). D is learned as a histogram of units of
-    R* (or of 1), 1,100 at most; `policy_kwargs` may say `histogram=False`. `widening` adds that share of how far an
-    action is behind the best to its difference, so that the best stands out (advantage learning, arXiv 1512.04860).
-    Other arguments are SB3's, with defaults for features instead of images and 16 environments; the slow copy takes
-    over the share `tau` of the network after each update.
+    (arXiv 1509.06461), with a slowly following target network. For a constant `target` R* it equals Q-learning with
+    `Q = R*/(1 - gamma) - D`. `target` is a number, a `State` put through the same `reward_function`, or a callable of
+    each state. A lost life counts as an end if `life_loss_ends`.
+
+    D is learned as a histogram of units, which are the size of R*, or 1 where that is 0 or changes. Numbers of more
+    than a thousand units are not told apart; `train/out_of_reach` logs their share, and more than a few are warned of.
+    `widening` adds that share of how far an action is behind the best to its difference, so that the best stands out
+    (advantage learning, arXiv 1512.04860).
+
+    Exploration is drawn per environment: the boldest explores at SB3's exploration rate, the shyest at its eighth power
+    and a single one in between. A random action is held for a random number of steps, up to `longest_hold` (arXiv
+    2006.01782). Other arguments are SB3's, with defaults for features instead of images and 16 environments; the slow
+    copy takes over the share `tau` of the network after each update.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
@@ -123,6 +136,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     replay_buffer: FeatureReplayBuffer
     _is_learning = False
     _updates_due = 0
+    _has_warned = False
     _meanwhile: Meanwhile | None = None
 
     def __init__(
@@ -231,15 +245,29 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     def _update_times(self, gradient_steps: int, batch_size: int) -> None:
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        losses = []
+        losses, out_of_reach = [], []
         for done in range(0, gradient_steps, AT_ONCE):
             batch = self.replay_buffer.sample(min(AT_ONCE, gradient_steps - done) * batch_size)
-            columns = batch.observations, batch.actions, self.wanted(batch)
+            wanted = self.wanted(batch)
+            out_of_reach.append(self.q_net.out_of_reach(wanted))
+            columns = batch.observations, batch.actions, wanted
             for part in zip(*(torch.split(column, batch_size) for column in columns), strict=True):
                 losses.append(self._update(*part))
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
+        self._heed(float(torch.cat(out_of_reach).float().mean()))
+
+    def _heed(self, out_of_reach: float) -> None:
+        """Logs the share of differences that are out of reach, and warns once of more than a few."""
+        self.logger.record("train/out_of_reach", out_of_reach)
+        if out_of_reach > TOO_MANY and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f"{out_of_reach:.0%} of the differences to learn are out of reach in units of "
+                f"{float(self.q_net.unit):g}, the size of the target: give a target of the size of the rewards",
+                stacklevel=2,
+            )
 
     @torch.no_grad()
     def wanted(self, batch: ReplayBufferSamples) -> Tensor:

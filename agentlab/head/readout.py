@@ -22,6 +22,10 @@ class Scalar(nn.Module):
         """The numbers `(...)` of outputs `(..., 1)`."""
         return outputs[..., 0]
 
+    def out_of_reach(self, numbers: Tensor) -> Tensor:
+        """Which numbers are too large for it: none."""
+        return torch.zeros_like(numbers, dtype=torch.bool)
+
     def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         """How far outputs `(n, 1)` are from the numbers `wanted` `(n,)`, on average."""
         return F.smooth_l1_loss(outputs[:, 0], wanted)
@@ -41,17 +45,21 @@ class Histogram(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         edges = torch.linspace(-REACH, REACH, N_BINS + 1, dtype=torch.float64)
-        self.register_buffer("edges", edges, persistent=False)
+        centres = (edges[1:] + edges[:-1]) / 2
+        self.register_buffer("edges", edges.float())
+        self.register_buffer("prior", -(centres**2).float() / 2)
+        self.register_buffer("values", _values(edges).float())
         self.edges: Tensor
-        self.register_buffer("prior", -(((edges[1:] + edges[:-1]) / 2) ** 2).float() / 2, persistent=False)
         self.prior: Tensor
-        self.register_buffer("values", self._values().float(), persistent=False)
         self.values: Tensor
-        self.edges = edges.float()
 
     def number(self, outputs: Tensor) -> Tensor:
         """The numbers `(...)` of outputs `(..., N_BINS)`."""
         return (outputs + self.prior).softmax(dim=-1) @ self.values
+
+    def out_of_reach(self, numbers: Tensor) -> Tensor:
+        """Which numbers are too large to be told from larger ones."""
+        return numbers.abs() > self.values[-1]
 
     def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         """How far outputs `(n, N_BINS)` are from the numbers `wanted` `(n,)`, on average."""
@@ -59,17 +67,21 @@ class Histogram(nn.Module):
 
     def spread(self, numbers: Tensor) -> Tensor:
         """The histograms `(n, N_BINS)` of numbers `(n,)`; those out of reach have that of the farthest in reach."""
-        places = (numbers.sign() * numbers.abs().log1p()).clamp(-REACH, REACH)
-        width = 2 * REACH / N_BINS
-        below = torch.special.ndtr((self.edges - places[:, None]) / (SPREAD * width))
-        histograms: Tensor = below.diff(dim=1) / (below[:, -1:] - below[:, :1])
-        return histograms
+        return _spread(numbers, self.edges)
 
-    def _values(self) -> Tensor:
-        """What the bins count as; numbers matter relative to their size."""
-        inner = REACH - 3 * SPREAD * 2 * REACH / N_BINS
-        places = torch.linspace(-inner, inner, 20 * N_BINS, dtype=torch.float64)
-        numbers = places.sign() * places.abs().expm1()
-        weights = 1 / (1 + numbers.abs()[:, None])
-        found: Tensor = torch.linalg.lstsq(weights * self.spread(numbers), weights * numbers[:, None]).solution[:, 0]
-        return found
+
+def _spread(numbers: Tensor, edges: Tensor) -> Tensor:
+    places = (numbers.sign() * numbers.abs().log1p()).clamp(edges[0], edges[-1])
+    below = torch.special.ndtr((edges - places[:, None]) / (SPREAD * (edges[1] - edges[0])))
+    histograms: Tensor = below.diff(dim=1) / (below[:, -1:] - below[:, :1])
+    return histograms
+
+
+def _values(edges: Tensor) -> Tensor:
+    """What the bins count as, by numbers far enough from the ends; errors matter relative to a number's size."""
+    inner = edges[-1] - 3 * SPREAD * (edges[1] - edges[0])
+    places = inner * torch.linspace(-1, 1, 20 * N_BINS, dtype=edges.dtype)
+    numbers = places.sign() * places.abs().expm1()
+    weights = 1 / (1 + numbers.abs()[:, None])
+    found: Tensor = torch.linalg.lstsq(weights * _spread(numbers, edges), weights * numbers[:, None]).solution[:, 0]
+    return found

@@ -117,7 +117,9 @@ def test_scaling_measures_numbers_of_environments_and_a_growing_memory(
     square_extractor: FrozenExtractor, tmp_path: Path
 ):
     subject = Subject(square_extractor, SQUARE, {}, SMALL)
-    found = scaling.measure(subject, seed=0, progress=NoProgress(), environments=(1, 2), steps=64, grown=400)
+    found = scaling.measure(
+        subject, seed=0, progress=NoProgress(), environments=(1, 2), steps=64, fewest=32, repeats=2, grown=400
+    )
     assert {name: [n for n, _ in rates] for name, rates in found["steps_per_s"].items()} == {
         "raw game": [1, 2], "game and extractor": [1, 2], "RewardDifferencePPO": [1, 2]
     }  # fmt: skip

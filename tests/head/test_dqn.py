@@ -173,6 +173,12 @@ class TestNetwork:
         if not dueling:
             torch.testing.assert_close(network.beyond_offset(states), network.advantage(hidden) * network.unit)
 
+    def test_that_rewards_are_too_large_for_is_warned_of_once(self):
+        model = learner(reward_function=lambda state: 1e5 * state.reward)
+        with pytest.warns(UserWarning, match="give a target of the size of the rewards") as said:
+            model.learn(300)
+        assert len([warning for warning in said if "target" in str(warning.message)]) == 1
+
     def test_takes_the_next_action_from_the_network_if_double_and_else_from_its_slow_copy(self):
         for double in (True, False):
             model = learner(double=double, policy_kwargs={"net_arch": [32], "histogram": False})

@@ -42,6 +42,7 @@ class TestHistogram:
         torch.testing.assert_close(far, farther)
         assert torch.isfinite(far).all()
         assert int(far.argmax()) == N_BINS - 1
+        assert HISTOGRAM.out_of_reach(torch.tensor([-1e5, 500.0, 1e9])).tolist() == [True, False, True]
 
     def test_begins_at_nothing(self):
         assert abs(float(HISTOGRAM.number(torch.zeros(N_BINS)))) < 1e-3

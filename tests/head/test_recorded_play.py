@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import gymnasium as gym
@@ -58,7 +59,7 @@ def test_lost_lives_are_those_recorded(tmp_path: Path):
     play.reset()
     lost = [bool(play.step(play.actions)[3][0]["life_lost"]) for _ in range(play.n_steps)]
     lives = [episode.info(t)["lives"] for t in range(episode.n_frames)]
-    assert lost == [after < before and after > 0 for before, after in zip(lives, lives[1:], strict=False)]
+    assert lost == [after < before and after > 0 for before, after in itertools.pairwise(lives)]
     assert sum(lost) == 4
 
 
