@@ -215,7 +215,7 @@ class Recipe:
     device: str = "auto"
     """Where networks run: `auto`, `cpu`, `cuda`."""
     threads: Annotated[int, Range(0)] = 0
-    """Threads for networks; 0 takes one per core."""
+    """Threads for networks; 0 takes one per core, and one for the head while it trains."""
     recordings: tuple[str, ...] = ()
     """Folders to fit the extractor on, `samples:NAME` for one that ships with agentlab; none records anew."""
     record: RecordConfig = RecordConfig()

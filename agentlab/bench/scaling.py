@@ -18,7 +18,7 @@ from agentlab import device as devices
 from agentlab.bench.drawing import lines
 from agentlab.bench.subject import Subject
 from agentlab.bench.throughput import Rate, learned, played
-from agentlab.head.training import build
+from agentlab.head.training import HEAD_THREADS, build
 from agentlab.progress import Progress
 
 ENVIRONMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -49,7 +49,7 @@ def measure(
     stays in its memory. Its peak memory is that of the process.
     """
     rates: dict[str, list[tuple[int, float]]] = {"raw game": [], "game and extractor": [], "RewardDifferencePPO": []}
-    with devices.computing(0):
+    with devices.computing(HEAD_THREADS):
         with progress.task("environments", len(environments), "numbers of environments") as task:
             for n_envs in environments:
                 some = max(steps * n_envs // max(environments), fewest)

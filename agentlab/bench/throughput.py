@@ -14,7 +14,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -29,7 +28,7 @@ from agentlab.bench.drawing import bars
 from agentlab.bench.subject import Subject
 from agentlab.environment import ATARI_NAMESPACE
 from agentlab.head import FrozenFeatures
-from agentlab.head.training import build
+from agentlab.head.training import HEAD_THREADS, build
 from agentlab.progress import Progress
 from agentlab.recipe import HeadConfig, PPOConfig
 from agentlab.recording.provenance import installed_version
@@ -75,6 +74,8 @@ def measure(
 ) -> dict[str, Any]:
     """Agent steps a second of each, the median of `repeats`, with what the time of our trainings is spent on.
 
+    Heads have the threads that they train with, networks on pixels one per core.
+
     The raw game has as many copies as the PPO head trains in. SB3's networks on pixels play Atari games as SB3 makes
     them, `make_atari_env`, and PPO on our fast vector environment besides. Resets are not counted: seeding a game takes
     as long as a hundred steps.
@@ -82,7 +83,7 @@ def measure(
     ppo, dqn = (replace(subject.head, algorithm=algorithm, n_envs=None) for algorithm in ("ppo", "dqn"))
     splits: dict[str, dict[str, float]] = {}
     with (
-        devices.computing(0),
+        devices.computing(HEAD_THREADS),
         subject.raw_game(ppo.num_envs, seed) as raw,
         _on_pixels(subject.env_id, subject.env_kwargs, seed) as pixels,
         subject.features(ppo, seed) as for_ppo,
@@ -111,7 +112,6 @@ def measure(
                     n, seconds = thing()
                     rates[name].append(n / seconds)
                     task.advance(note=f"{name}: {n / seconds:,.0f} steps/s")
-        threads = torch.get_num_threads()
     medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": subject.env_id,
@@ -121,7 +121,8 @@ def measure(
         "times_sb3_ppo": _ratios(rates, ON_PIXELS) if ON_PIXELS in rates else {},
         "time_split": splits,
         "repeats": rates,
-        "machine": {"cores": devices.cores(), "threads": threads, "processor": platform.machine()},
+        "machine": {"cores": devices.cores(), "processor": platform.machine()},
+        "threads": {"heads": HEAD_THREADS, "SB3 on pixels": devices.cores()},
         "versions": {name: installed_version(name) for name in PACKAGES},
     }
 
@@ -205,14 +206,17 @@ def _of_sb3_on_pixels(pixels: Mapping[str, VecEnv], steps: int, seed: int, progr
         return {}
 
     def ppo(env: VecEnv) -> tuple[int, float]:
-        model = PPO("CnnPolicy", env, seed=seed, device="cpu", **SB3_PPO)
-        return learned(model, max(steps, SB3_ENVS * SB3_PPO["n_steps"]))
+        with devices.computing(0):
+            model = PPO("CnnPolicy", env, seed=seed, device="cpu", **SB3_PPO)
+            return learned(model, max(steps, SB3_ENVS * SB3_PPO["n_steps"]))
+
+    def dqn() -> tuple[int, float]:
+        with devices.computing(0):
+            return learned(DQN("CnnPolicy", as_sb3_makes_it, seed=seed, device="cpu", **SB3_DQN), steps)
 
     things: dict[str, Rate] = {name: partial(ppo, env) for name, env in pixels.items()}
     if isinstance(as_sb3_makes_it.action_space, gym.spaces.Discrete):
-        things["SB3 DQN CnnPolicy"] = lambda: learned(
-            DQN("CnnPolicy", as_sb3_makes_it, seed=seed, device="cpu", **SB3_DQN), steps
-        )
+        things["SB3 DQN CnnPolicy"] = dqn
     return things
 
 
@@ -247,8 +251,11 @@ def _ratios(rates: dict[str, list[float]], to: str) -> dict[str, float]:
 
 def table(found: dict[str, Any]) -> str:
     """The measurement as lines for people."""
-    machine = found["machine"]
-    lines = [f"{found['env']} on {machine['cores']} {machine['processor']} cores, {machine['threads']} threads"]
+    machine, threads = found["machine"], found["threads"]
+    lines = [
+        f"{found['env']} on {machine['cores']} {machine['processor']} cores; threads of networks: "
+        f"{threads['heads']} for heads, {threads['SB3 on pixels']} for SB3's on pixels"
+    ]
     for name, rate in sorted(found["steps_per_s"].items(), key=lambda item: -item[1]):
         lines.append(
             f"{name:<36}{rate:>8,.0f} steps/s{found['share_of_game'][name]:>8.1%} of the game"

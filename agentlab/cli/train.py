@@ -44,7 +44,7 @@ class Options(Common):
     device: str = "auto"
     """`auto`, `cpu`, `cuda`."""
     threads: int = 0
-    """Threads; 0 takes one per core."""
+    """Threads for the networks; 0 takes one, which leaves the other cores to the game."""
     config: Annotated[HeadConfig, tyro.conf.arg(name="")] = field(default_factory=HeadConfig)
 
 

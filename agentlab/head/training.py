@@ -43,6 +43,8 @@ IDENTITY = ("seed", "env", "env_kwargs")
 """What a training that goes on must share with the interrupted one, beside its configuration."""
 PARTS = 2
 """Parts of the environments that PPO steps in turn: one steps while the other is attended to."""
+HEAD_THREADS = 1
+"""Threads for a head's network unless told otherwise: it is too small for more, and games step in the other cores."""
 LAST_RATE = 0.1
 """The share of its learning rate at which the DQN head ends."""
 
@@ -76,7 +78,7 @@ def train(
     require_room(out, force=force)
     if recordings or config.dqn.recorded_updates:
         require_learning_from_recordings(config, recordings, refreshes=refresh is not None)
-    with devices.computing(threads), closing(open_frames(env_id, env_kwargs, config, seed)) as frames:
+    with devices.computing(threads or HEAD_THREADS), closing(open_frames(env_id, env_kwargs, config, seed)) as frames:
         env = FrozenFeatures(frames, extractor, config.stack, config.sees)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
