@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 N_BINS = 61
 REACH = 7.0
 """Where the outermost bins end, in `symlog`: numbers of 1,100 units."""
+ITERATIONS = 500
 SPREAD = 0.75
 """How widely a number is spread over bins, in widths of a bin."""
 
@@ -78,10 +79,13 @@ def _spread(numbers: Tensor, edges: Tensor) -> Tensor:
 
 
 def _values(edges: Tensor) -> Tensor:
-    """What the bins count as, by numbers far enough from the ends; errors matter relative to a number's size."""
-    inner = edges[-1] - 3 * SPREAD * (edges[1] - edges[0])
-    places = inner * torch.linspace(-1, 1, 20 * N_BINS, dtype=edges.dtype)
-    numbers = places.sign() * places.abs().expm1()
-    weights = 1 / (1 + numbers.abs()[:, None])
-    found: Tensor = torch.linalg.lstsq(weights * _spread(numbers, edges), weights * numbers[:, None]).solution[:, 0]
-    return found
+    """What the bins count as so that the number at the middle of each has a histogram of that mean.
+
+    Solved by simple iteration (Richardson's), whose sums are the same to the bit in every call; LAPACK's are not.
+    """
+    centres = (edges[1:] + edges[:-1]) / 2
+    numbers = centres.sign() * centres.abs().expm1()
+    histograms, values = _spread(numbers, edges), numbers.clone()
+    for _ in range(ITERATIONS):
+        values += numbers - (histograms * values).sum(dim=1)
+    return values

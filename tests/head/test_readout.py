@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentlab.head.readout import N_BINS, Histogram, Scalar
@@ -18,11 +18,13 @@ def read(histograms: torch.Tensor) -> torch.Tensor:
 
 
 class TestHistogram:
+    @settings(deadline=None)
     @given(st.lists(IN_REACH, min_size=1, max_size=5))
     def test_of_a_number_has_that_mean(self, numbers: list[float]):
         wanted = torch.tensor(numbers)
         torch.testing.assert_close(read(HISTOGRAM.spread(wanted)), wanted, rtol=2e-3, atol=3e-3)
 
+    @settings(deadline=None)
     @given(IN_REACH, IN_REACH, st.floats(0, 1))
     def test_of_a_chance_has_the_mean_of_both_numbers(self, one: float, other: float, share: float):
         """What a network learns that is told different numbers for one state."""
@@ -31,6 +33,7 @@ class TestHistogram:
         size = 1 + abs(one) + abs(other)
         assert float(found) == pytest.approx(share * one + (1 - share) * other, abs=3e-3 * size)
 
+    @settings(deadline=None)
     @given(IN_REACH)
     def test_sums_to_one_and_is_turned_round_by_a_minus(self, number: float):
         of_number, of_minus = HISTOGRAM.spread(torch.tensor([number, -number]))
@@ -43,6 +46,10 @@ class TestHistogram:
         assert torch.isfinite(far).all()
         assert int(far.argmax()) == N_BINS - 1
         assert HISTOGRAM.out_of_reach(torch.tensor([-1e5, 500.0, 1e9])).tolist() == [True, False, True]
+
+    def test_has_the_same_values_to_the_bit_whenever_it_is_made(self):
+        elsewhere = [torch.empty(1 + 37 * n) for n in range(300)]
+        assert all(torch.equal(Histogram().values, HISTOGRAM.values) for _ in elsewhere)
 
     def test_begins_at_nothing(self):
         assert abs(float(HISTOGRAM.number(torch.zeros(N_BINS)))) < 1e-3
