@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agentlab.head.readout import N_BINS, Histogram, Scalar
 
 HISTOGRAM = Histogram()
-IN_REACH = st.floats(-500, 500, allow_nan=False, width=32)
+IN_REACH = st.floats(-300, 300, allow_nan=False, width=32)
 
 
 def read(histograms: torch.Tensor) -> torch.Tensor:
