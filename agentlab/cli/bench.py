@@ -52,8 +52,8 @@ class Options(Common):
     """Seed of environments and weights; atari100k and ablation take several."""
 
 
-OF_GAMES = {"atari100k": ("seeds", "recipe", "steps"), "labels": ("seed", "recipe", "steps")}
-OF_GAMES["ablation"] = OF_GAMES["atari100k"]
+OF_SEEDS = ("seeds", "recipe", "steps")
+OF_GAMES = {"atari100k": OF_SEEDS, "labels": ("seed", "recipe", "steps"), "ablation": OF_SEEDS}
 """The measurements that train on games, with the options that each of them takes."""
 OF_A_RUN = ("seed",)
 

@@ -31,6 +31,9 @@ from agentlab.timing import spent
 AT_ONCE = 8
 """Updates whose batches are drawn, and whose wanted differences are worked out, at once: it is faster."""
 
+LAYERS = ("dueling", "layer_norm", "histogram")
+"""What a `DifferenceNetwork` has unless it is told to do without."""
+
 TOO_MANY = 0.01
 """The share of differences out of reach that is warned of."""
 
@@ -99,10 +102,9 @@ class DifferenceNetwork(QNetwork):
 class DifferencePolicy(DQNPolicy):
     """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference."""
 
-    def __init__(
-        self, *args: Any, dueling: bool = True, layer_norm: bool = True, histogram: bool = True, **kwargs: Any
-    ) -> None:
-        self._layers = {"dueling": dueling, "layer_norm": layer_norm, "histogram": histogram}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes SB3's arguments and the `LAYERS` of the network."""
+        self._layers = {name: kwargs.pop(name) for name in LAYERS if name in kwargs}
         super().__init__(*args, **kwargs)
 
     def make_q_net(self) -> QNetwork:

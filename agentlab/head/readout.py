@@ -9,9 +9,10 @@ from torch.nn import functional as F  # noqa: N812
 N_BINS = 61
 REACH = 7.0
 """Where the outermost bins end, in `symlog`: numbers of 1,100 units."""
-ITERATIONS = 500
 SPREAD = 0.75
 """How widely a number is spread over bins, in widths of a bin."""
+ITERATIONS = 500
+"""After so many the values of the bins no longer change."""
 
 
 class Scalar(nn.Module):
@@ -37,8 +38,8 @@ class Histogram(nn.Module):
 
     A number is spread over the bins around it by a Gaussian (arXiv 2403.03950). Bins are equally wide in
     `symlog(x) = sign(x) ln(1 + |x|)` (arXiv 2301.04104), so that small and large numbers are told apart alike. They
-    count as the values for which the mean of each number's own histogram is that number, by least squares. Outputs are
-    added to the logarithm of a Gaussian around 0, where learning begins.
+    count as the values for which the mean of a number's own histogram is that number. Outputs are added to the
+    logarithm of a Gaussian around 0, where learning begins.
     """
 
     n_outputs = N_BINS

@@ -23,7 +23,7 @@ from agentlab.fields import flatten, to_plain
 from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
 from agentlab.head.course import Course, Refresh
 from agentlab.head.difference import WithoutLabels
-from agentlab.head.dqn import RewardDifferenceDQN
+from agentlab.head.dqn import LAYERS, RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.ppo import RewardDifferencePPO
@@ -233,7 +233,7 @@ def describe(
 
 
 def _layers(dqn: DQNConfig) -> dict[str, bool]:
-    return {name: name not in dqn.without for name in ("dueling", "layer_norm", "histogram")}
+    return {name: name not in dqn.without for name in LAYERS}
 
 
 def action_names(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,7 @@ from agentlab.recording.rows import MAX_ROWS
 from agentlab.recording.writer import ENDED_BY_ENVIRONMENT, ENDED_BY_MAX_STEPS, RecordingWriter
 
 LONGEST_HOLD = 100
-"""How long a wandering policy holds an action: n steps with a probability that falls as n**-exponent."""
+"""For how many steps a wandering policy holds an action at most."""
 
 
 class Policy(Protocol):
