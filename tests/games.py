@@ -79,6 +79,42 @@ class OtherLabels(Square):
         return {"labels": {"box_x": self._x}}
 
 
+class Scored(Square):
+    """Pays a point now and then and shows the points as a bar above the square; loses lives, shown beside the points.
+
+    The bar of `start` points is as long as that of no other episode.
+    """
+
+    label_schema: dict[str, Any] = {  # noqa: RUF012
+        "square_x": {"kind": "number", "low": 0, "high": 31, "unit": "px"},
+        "score": {"kind": "number", "low": 0, "high": 31, "unit": "points"},
+    }
+
+    def __init__(self, start: int = 0) -> None:
+        super().__init__()
+        self._start = start
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self._score, self._lives = self._start, 3
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        super().step(action)
+        scores = self.np_random.random() < 0.05
+        self._score += int(scores)
+        self._lives -= int(self._t % 50 == 49)
+        return self._frame(), float(scores), self._t >= 120, False, self._info()
+
+    def _frame(self) -> Any:
+        frame = super()._frame()
+        frame[2:5, : self._score] = 200
+        frame[3:6, 32 - 3 * self._lives :] = 90
+        return frame
+
+    def _info(self) -> dict[str, Any]:
+        return {"labels": {"square_x": self._x, "score": self._score}, "lives": self._lives}
+
+
 class FromOne(Square):
     """Counts its actions from 1."""
 
@@ -96,7 +132,7 @@ class OnlyScore(Square):
         return {"labels": {"score": self._x}}
 
 
-for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore):
+for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore, Scored):
     if f"Test/{game.__name__}-v0" not in registry:
         register(f"Test/{game.__name__}-v0", entry_point=game)
 if "Test/Wide-v0" not in registry:

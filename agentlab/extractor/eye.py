@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from agentlab.extractor.network import ExtractorNetwork
+from agentlab.extractor.network import ExtractorNetwork, score_features
 from agentlab.extractor.predictors import LabelPredictors
 from agentlab.labels import LabelSchema
 
@@ -18,10 +19,16 @@ Sees: TypeAlias = Literal["labels", "all"]
 class Eye(nn.Module):
     """The feature network and the label predictors that sit on it."""
 
-    def __init__(self, architecture: dict[str, Any], schema: LabelSchema) -> None:
+    def __init__(self, architecture: Mapping[str, Any], schema: LabelSchema) -> None:
+        """`architecture`: the arguments of `ExtractorNetwork`, and the `score_labels` of `LabelPredictors`."""
         super().__init__()
-        self.network = ExtractorNetwork(**architecture)
-        self.predictors = LabelPredictors(schema, architecture["n_features"])
+        self.architecture = dict(architecture)
+        network = dict(architecture)
+        score_labels = network.pop("score_labels")
+        self.network = ExtractorNetwork(**network)
+        n_features = network["n_features"]
+        n_score = score_features(n_features, network["scoreboard"])
+        self.predictors = LabelPredictors(schema, n_features, n_score, score_labels)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """The predicted labels as a head sees them, float32 `(n, n_outputs)` (see `LabelPredictors.signals`), and the

@@ -21,7 +21,9 @@ from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtra
 from agentlab.extractor.learner import Learner, Seams
 from agentlab.extractor.network import N_COMPONENTS, dropout_probabilities
 from agentlab.extractor.predictors import scores
+from agentlab.extractor.scoreboard import scoreboard
 from agentlab.fields import to_plain
+from agentlab.labels import LabelSchema, Number
 from agentlab.metrics import MetricsLog, NoMetrics
 from agentlab.progress import NoProgress, Progress
 
@@ -66,12 +68,17 @@ def fit(
         trained_on, held_out = split(recordings, config.holdout, seed, config.frames)
         seams = seams or Seams()
         looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
-        learner = begin(recordings[0], trained_on, looked_at, config, seed, picked, seams, start)
+        schema = recordings[0].require_labels()
+        described = architecture(recordings, schema, config, seed) if start is None else start.eye.architecture
+        torch.manual_seed(seed)
+        learner = begin(Eye(described, schema), trained_on, looked_at, config, picked, seams, start)
         if checkpoint is not None:
             sources = [recording.fingerprint() for recording in recordings]
             claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
         _restore(learner, checkpoint)
         progress = progress or NoProgress()
+        if board := described["scoreboard"]:
+            progress.say(f"fit: rows {board[0]} to {board[-1]} keep the score: seen apart")
         for recording in recordings:
             progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
         if config.frames is not None and len(trained_on) < config.frames:
@@ -84,21 +91,18 @@ def fit(
 
 
 def begin(
-    recording: Recording,
+    eye: Eye,
     trained_on: FrameDataset,
     looked_at: torch.Tensor,
     config: ExtractorConfig,
-    seed: int,
     device: torch.device,
     seams: Seams,
     start: FrozenExtractor | None,
 ) -> Learner:
-    """A network for the frames of `recording`, with an optimiser and a schedule for the whole round.
+    """A learner for a fresh `eye`, with an optimiser and a schedule for the whole round.
 
-    A fresh one takes the scale of pixels from the frames `looked_at`.
+    Without a `start` it takes the scale of pixels from the frames `looked_at`.
     """
-    torch.manual_seed(seed)
-    eye = Eye(architecture(recording.frame_shape, config, seed), recording.require_labels())
     eye.network.fit_in_bfloat16(devices.uses_bfloat16(config.precision, device))
     if start is None:
         eye.network.normalise(looked_at)
@@ -158,15 +162,22 @@ def check_recordings(recordings: Sequence[Recording]) -> None:
             )
 
 
-def architecture(frame_shape: Sequence[int], config: ExtractorConfig, seed: int) -> dict[str, Any]:
-    """The arguments of `ExtractorNetwork` for a configuration, as they are kept in `meta.json`."""
+def architecture(
+    recordings: Sequence[Recording], schema: LabelSchema, config: ExtractorConfig, seed: int
+) -> dict[str, Any]:
+    """The arguments of `Eye` for recordings and a configuration, as they are kept in `meta.json`."""
+    episodes = [episode for recording in recordings for episode in recording]
+    points = {name for name, label in schema.items() if isinstance(label, Number) and label.counts_points}
+    counting = points | set(counters(schema, (episode.labels for episode in episodes)))
     generator = torch.Generator().manual_seed(seed)
     return {
-        "frame_shape": list(frame_shape),
+        "frame_shape": list(recordings[0].frame_shape),
         "n_features": config.features,
         "channels": config.channels,
         "keypoints": config.keypoints,
         "dropout": dropout_probabilities(config.dropout, N_COMPONENTS, generator),
+        "scoreboard": scoreboard(episodes),
+        "score_labels": [name for name in schema if name in counting],
     }
 
 
@@ -209,7 +220,7 @@ def _freeze(
         "agentlab_version": __version__,
         "seed": seed,
         "recipe": to_plain(config),
-        "architecture": architecture(recordings[0].frame_shape, config, seed),
+        "architecture": eye.architecture,
         "preprocessing": {"pixels": "(value - mean image) / spread, both part of the weights"},
         "label_schema": schema.to_dict(),
         "labels": scores(schema, held_out.labels, predicted),

@@ -20,7 +20,7 @@ from agentlab.extractor.eye import Eye, Sees
 from agentlab.labels import LabelSchema
 
 KIND = "extractor"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 WEIGHTS = "weights.safetensors"
 BATCH_SIZE = 256
 

@@ -10,6 +10,8 @@ from torch.nn import functional as F  # noqa: N812
 
 N_COMPONENTS = 4
 """Components of a layer, GELU and dropout in the network, each with a dropout probability of its own."""
+SCORE_FEATURES = 4
+"""Features read off a scoreboard."""
 SHARPNESS = 10.0
 """How much larger than torch's the first weights of keypoint patterns are: even softmaxes never learn to point."""
 
@@ -22,11 +24,20 @@ class ExtractorNetwork(nn.Module):
     that were not fitted on, with their bricks gone, are read by the same patterns. Made of components of a layer, GELU
     and dropout (CN115495998A).
 
+    The rows of a `scoreboard` are kept from all this and read by a linear layer, whose features are the last ones: the
+    number of features that `score_features` says.
+
     Takes uint8 frames `(n, height, width)` or `(n, height, width, channels)`; gives float32 `(n, n_features)`.
     """
 
     def __init__(
-        self, frame_shape: Sequence[int], n_features: int, channels: int, keypoints: int, dropout: Sequence[float]
+        self,
+        frame_shape: Sequence[int],
+        n_features: int,
+        channels: int,
+        keypoints: int,
+        dropout: Sequence[float],
+        scoreboard: Sequence[int] = (),
     ) -> None:
         """`dropout`: a probability for each of the `N_COMPONENTS`, see `dropout_probabilities`."""
         super().__init__()
@@ -44,7 +55,16 @@ class ExtractorNetwork(nn.Module):
             _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[2]),
         )
         self.keypoints = Keypoints(channels, keypoints, _quarter(height), _quarter(width))
-        self.join = nn.Sequential(_component(nn.Linear(3 * keypoints, 256), dropout[3]), nn.Linear(256, n_features))
+        n_score = score_features(n_features, scoreboard)
+        self.join = nn.Sequential(
+            _component(nn.Linear(3 * keypoints, 256), dropout[3]), nn.Linear(256, n_features - n_score)
+        )
+        self.register_buffer("scoreboard", torch.tensor(list(scoreboard), dtype=torch.long), persistent=False)
+        self.register_buffer("in_play", torch.ones(1, 1, height, 1), persistent=False)
+        self.scoreboard: Tensor
+        self.in_play: Tensor
+        self.in_play[:, :, self.scoreboard] = 0.0
+        self.score = nn.Linear(len(scoreboard) * width * depth, n_score) if n_score else None
 
     def fit_in_bfloat16(self, enabled: bool) -> None:
         """Lets convolutions compute in bfloat16; weights, positions and features stay float32."""
@@ -53,18 +73,23 @@ class ExtractorNetwork(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
             pixels = _channels_first(frames).float().contiguous(memory_format=torch.channels_last)
-            seen = self.trunk((pixels - self.pixel_mean) * self.pixel_scale)
+            standard = (pixels - self.pixel_mean) * self.pixel_scale
+            seen = self.trunk(standard * self.in_play if len(self.scoreboard) else standard)
             places = self.keypoints(seen)
         features: Tensor = self.join(places)
+        if self.score is not None:
+            features = torch.cat([features, self.score(standard[:, :, self.scoreboard].flatten(1))], dim=1)
         return features
 
     @torch.no_grad()
     def rescale_features(self, mean: Tensor, scale: Tensor) -> None:
         """Makes the features `(features - mean) / scale`, by changing the last layer."""
-        last = self.join[-1]
-        assert isinstance(last, nn.Linear)
-        last.bias.copy_((last.bias - mean) / scale)
-        last.weight.div_(scale[:, None])
+        first = 0
+        for layer in (self.join[-1], self.score):
+            if isinstance(layer, nn.Linear):
+                part = slice(first, first := first + layer.out_features)
+                layer.bias.copy_((layer.bias - mean[part]) / scale[part])
+                layer.weight.div_(scale[part, None])
 
     def normalise(self, frames: Tensor) -> None:
         """Takes the mean image and the overall spread of `frames` as the scale of pixels."""
@@ -102,6 +127,11 @@ class SigmoidGELU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(1.702 * x) / 1.702
+
+
+def score_features(n_features: int, scoreboard: Sequence[int]) -> int:
+    """How many of `n_features` are read off the scoreboard, if there is one."""
+    return min(SCORE_FEATURES, n_features - 1) if scoreboard else 0
 
 
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,10 +36,12 @@ class LabelPredictors(nn.Module):
     by one logit a class.
 
     Features `(n, n_features)` in, outputs `(n, n_outputs)`; one matrix holds all predictors. Label rows are those of
-    `LabelSchema`, NaN where absent.
+    `LabelSchema`, NaN where absent. The last `n_score` features, read off the scoreboard, serve `score_labels` only.
     """
 
-    def __init__(self, schema: LabelSchema, n_features: int) -> None:
+    def __init__(
+        self, schema: LabelSchema, n_features: int, n_score: int = 0, score_labels: Collection[str] = ()
+    ) -> None:
         super().__init__()
         self.schema = schema
         widths = [len(label.classes) if isinstance(label, Category) else 1 for label in schema.values()]
@@ -47,6 +49,14 @@ class LabelPredictors(nn.Module):
         self._columns = [slice(end - width, end) for width, end in zip(widths, ends, strict=True)]
         self._presence = slice(ends[-1], ends[-1] + len(schema))
         self.linear = nn.Linear(n_features, self._presence.stop)
+        uses = torch.ones_like(self.linear.weight)
+        uses[:, n_features - n_score :] = 0
+        for name, columns in zip(schema, self._columns, strict=True):
+            if name in score_labels:
+                uses[columns] = 1
+        self.linear.weight.data.mul_(uses)
+        self.register_buffer("uses", uses, persistent=False)
+        self.uses: Tensor
         self.register_buffer("mean", torch.zeros(len(schema)))
         self.register_buffer("scale", torch.ones(len(schema)))
         self.register_buffer("weight", torch.ones(len(schema)))
@@ -114,8 +124,7 @@ class LabelPredictors(nn.Module):
         self.linear.weight.mul_(scale)
 
     def forward(self, features: Tensor) -> Tensor:
-        outputs: Tensor = self.linear(features)
-        return outputs
+        return F.linear(features, self.linear.weight * self.uses, self.linear.bias)
 
     def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
         """The mean over labels, by their weights, of each one's loss on the frames where it has a value, and of the

@@ -34,6 +34,9 @@ AT_ONCE = 8
 LAYERS = ("dueling", "layer_norm", "histogram")
 """What a `DifferenceNetwork` has unless it is told to do without."""
 
+TRAITS = (*LAYERS, "averaging")
+"""What a `DifferencePolicy` has unless it is told to do without."""
+
 TOO_MANY = 0.01
 """The share of differences out of reach that is warned of."""
 
@@ -80,8 +83,11 @@ class DifferenceNetwork(QNetwork):
 
     def loss(self, obs: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
         """How far D of the actions `(n, 1)` is from what is wanted `(n, 1)`, in units, on average."""
-        outputs = self.outputs(obs)[torch.arange(len(actions)), actions[:, 0].long()]
-        return self.readout.loss(outputs, (wanted[:, 0] - self.offset) / self.unit)
+        return self.readout.loss(self._outputs_of(obs, actions), (wanted[:, 0] - self.offset) / self.unit)
+
+    def of_actions(self, obs: Tensor, actions: Tensor) -> Tensor:
+        """D of the actions `(n, 1)`, float32 of the same shape."""
+        return self.offset + self.unit * self.readout.number(self._outputs_of(obs, actions))[:, None]
 
     def out_of_reach(self, differences: Tensor) -> Tensor:
         """Which of D are too large in units to be told from larger ones."""
@@ -95,21 +101,39 @@ class DifferenceNetwork(QNetwork):
             outputs = self.state_value(hidden)[:, None] + outputs - outputs.mean(dim=1, keepdim=True)
         return outputs
 
+    def _outputs_of(self, obs: Tensor, actions: Tensor) -> Tensor:
+        return self.outputs(obs)[torch.arange(len(actions)), actions[:, 0].long()]
+
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002
         return self.beyond_offset(observation).argmin(dim=1)
 
 
 class DifferencePolicy(DQNPolicy):
-    """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference."""
+    """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Takes SB3's arguments and the `LAYERS` of the network."""
+    It acts by the slow copy of the network, an average over its last updates, unless `averaging` is false.
+    """
+
+    q_net: DifferenceNetwork
+    q_net_target: DifferenceNetwork
+
+    def __init__(self, *args: Any, averaging: bool = True, **kwargs: Any) -> None:
+        """Takes SB3's arguments and the `TRAITS`."""
+        self.averaging = averaging
         self._layers = {name: kwargs.pop(name) for name in LAYERS if name in kwargs}
         super().__init__(*args, **kwargs)
+
+    @property
+    def acting(self) -> DifferenceNetwork:
+        """The network whose smallest difference is acted by."""
+        return self.q_net_target if self.averaging else self.q_net
 
     def make_q_net(self) -> QNetwork:
         arguments = self._update_features_extractor(self.net_args, features_extractor=None)
         return DifferenceNetwork(**arguments, **self._layers).to(self.device)
+
+    def _predict(self, obs: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]
+        return self.acting._predict(obs, deterministic)
 
 
 class RewardDifferenceDQN(LearnsDifference, DQN):
@@ -277,8 +301,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         assert batch.discounts is not None
         chooses = self.q_net if self.double else self.q_net_target
         best = chooses.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
-        still_to_come: Tensor = self.q_net_target(batch.next_observations).gather(1, best)
-        wanted = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
+        still_to_come = self.q_net_target.of_actions(batch.next_observations, best)
+        wanted: Tensor = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
         if self.widening:
             seen = self.q_net_target.beyond_offset(batch.observations)
             behind = seen.gather(1, batch.actions.long()) - seen.min(dim=1, keepdim=True).values

@@ -182,7 +182,7 @@ class TestStandardisedFeatures:
     def test_leave_predictions_as_they_were(self, squares: Recording):
         assert squares.label_schema is not None
         torch.manual_seed(0)
-        eye = Eye(architecture(squares.frame_shape, CONFIG, 0), squares.label_schema).eval()
+        eye = Eye(architecture([squares], squares.require_labels(), CONFIG, 0), squares.require_labels()).eval()
         frames = torch.from_numpy(squares[0].frames(range(11)))
         with torch.no_grad():
             before = eye.predictors(eye.network(frames))

@@ -1,0 +1,75 @@
+"""The scoreboard: found where the screen changes with rewards, and kept from misleading what looks at the game."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import CONFIG, SQUARE, recorded
+
+from agentlab.extractor import FrozenExtractor, fit
+from agentlab.extractor.scoreboard import scoreboard
+from agentlab.recording import Recording
+
+SCORED = "games:Test/Scored-v0"
+BOARD = [2, 3, 4, 5]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    return recorded(SCORED, tmp_path_factory.mktemp("scored") / "recording", episodes=12)
+
+
+@pytest.fixture(scope="module")
+def eye(scored: Recording, tmp_path_factory: pytest.TempPathFactory) -> FrozenExtractor:
+    return fit(
+        [scored], replace(CONFIG, epochs=12), tmp_path_factory.mktemp("eye") / "extractor", device="cpu", threads=1
+    )
+
+
+class TestIsFound:
+    def test_where_the_screen_changes_with_rewards_and_lost_lives_alone(self, scored: Recording):
+        assert scoreboard(scored) == BOARD
+
+    def test_in_the_sample_of_pong_above_the_field(self):
+        assert scoreboard(Recording("recordings/pong")) == list(range(13))
+
+    def test_nowhere_where_a_thing_moves_near_the_edge_too(self):
+        assert scoreboard(Recording("recordings/catch")) == []
+
+    def test_nowhere_where_rewards_are_paid_all_the_time(self, squares: Recording):
+        assert scoreboard(squares) == []
+
+    def test_nowhere_in_too_few_steps(self, scored: Recording):
+        assert scoreboard(scored[:2]) == []
+
+
+class TestIsKeptApart:
+    def frames(self, scored: Recording) -> np.ndarray:
+        return scored[0].frames(range(40))
+
+    def test_from_all_labels_but_points(self, scored: Recording, eye: FrozenExtractor):
+        frames = self.frames(scored)
+        unseen = frames.copy()
+        unseen[:, BOARD] = np.random.default_rng(0).integers(0, 256, unseen[:, BOARD].shape, np.uint8)
+        before, after = eye.percepts(frames), eye.percepts(unseen)
+        kept = [signal for signal in range(before.shape[1]) if signal not in eye.overlooked]
+        assert kept
+        np.testing.assert_array_equal(after[:, kept], before[:, kept])
+        assert (after != before).any()
+
+    def test_and_is_read_all_the_same(self, eye: FrozenExtractor):
+        assert eye.meta["architecture"]["score_labels"] == ["score"]
+        assert eye.meta["labels"]["score"]["r2"] > 0.9
+        assert eye.meta["labels"]["square_x"]["r2"] > 0.9
+
+    def test_of_points_never_seen_as_well(self, eye: FrozenExtractor, tmp_path: Path):
+        high = recorded(SCORED, tmp_path / "high", episodes=1, start=20)
+        found = eye.predict_labels(high[0].frames(range(40)))[:, 0]
+        np.testing.assert_allclose(found, high[0].labels[:40, 0], atol=4)
+
+    def test_only_if_there_is_one(self, square_extractor: FrozenExtractor):
+        assert square_extractor.meta["env"] == SQUARE
+        assert square_extractor.meta["architecture"]["scoreboard"] == []
