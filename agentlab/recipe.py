@@ -95,8 +95,8 @@ class DQNConfig:
     """Agent steps that the replay memory holds."""
     learning_starts: Count = 2_000
     """Agent steps of random play before the first update."""
-    without: tuple[Literal["double", "dueling", "layer_norm", "histogram", "averaging"], ...] = ()
-    """What the network and how it learns and acts do without, to see what it is worth."""
+    without: tuple[Literal["double", "dueling", "layer_norm", "histogram"], ...] = ()
+    """What the network and its targets do without, to see what it is worth."""
     exploration_share: Share = 0.1
     """Share of the training over which random actions fade out."""
     exploration_final: Annotated[float, Range(0, 1)] = 0.4

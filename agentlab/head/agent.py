@@ -24,7 +24,7 @@ from agentlab.head.spaces import StackedFeatures
 from agentlab.spaces import from_plain
 
 KIND = "head"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 3
 WEIGHTS = "weights.safetensors"
 POLICIES: dict[str, type[BasePolicy]] = {"dqn": DifferencePolicy, "ppo": ActorCriticPolicy}
 FIELDS = {
@@ -35,7 +35,7 @@ FIELDS = {
     "sees": str,
     "overlooked": list,
     "hidden": list,
-    "traits": dict,
+    "layers": dict,
     "action_names": list,
 }
 """What a head's `meta.json` must say of how it plays, and as what."""
@@ -144,14 +144,14 @@ def build_policy(meta: dict[str, Any], extractor: FrozenExtractor) -> BasePolicy
         lambda _: 0.0,
         net_arch=list(meta["hidden"]),
         features_extractor_class=MotionExtractor,
-        **meta["traits"],
+        **meta["layers"],
     )
 
 
 def judge(policy: BasePolicy, states: Tensor) -> tuple[Tensor | None, Tensor]:
     """The value of each action in each state, `None` for continuous ones, and the action to take."""
     if isinstance(policy, DifferencePolicy):
-        values = -policy.acting(states)
+        values = -policy.q_net(states)
         return values, values.argmax(dim=1)
     assert isinstance(policy, ActorCriticPolicy)
     distribution = policy.get_distribution(states)

@@ -34,9 +34,6 @@ AT_ONCE = 8
 LAYERS = ("dueling", "layer_norm", "histogram")
 """What a `DifferenceNetwork` has unless it is told to do without."""
 
-TRAITS = (*LAYERS, "averaging")
-"""What a `DifferencePolicy` has unless it is told to do without."""
-
 TOO_MANY = 0.01
 """The share of differences out of reach that is warned of."""
 
@@ -109,31 +106,16 @@ class DifferenceNetwork(QNetwork):
 
 
 class DifferencePolicy(DQNPolicy):
-    """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference.
+    """SB3's DQN policy around a `DifferenceNetwork`: acts by the smallest difference."""
 
-    It acts by the slow copy of the network, an average over its last updates, unless `averaging` is false.
-    """
-
-    q_net: DifferenceNetwork
-    q_net_target: DifferenceNetwork
-
-    def __init__(self, *args: Any, averaging: bool = True, **kwargs: Any) -> None:
-        """Takes SB3's arguments and the `TRAITS`."""
-        self.averaging = averaging
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes SB3's arguments and the `LAYERS` of the network."""
         self._layers = {name: kwargs.pop(name) for name in LAYERS if name in kwargs}
         super().__init__(*args, **kwargs)
-
-    @property
-    def acting(self) -> DifferenceNetwork:
-        """The network whose smallest difference is acted by."""
-        return self.q_net_target if self.averaging else self.q_net
 
     def make_q_net(self) -> QNetwork:
         arguments = self._update_features_extractor(self.net_args, features_extractor=None)
         return DifferenceNetwork(**arguments, **self._layers).to(self.device)
-
-    def _predict(self, obs: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]
-        return self.acting._predict(obs, deterministic)
 
 
 class RewardDifferenceDQN(LearnsDifference, DQN):

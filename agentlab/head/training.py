@@ -23,7 +23,7 @@ from agentlab.fields import flatten, to_plain
 from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
 from agentlab.head.course import Course, Refresh
 from agentlab.head.difference import WithoutLabels
-from agentlab.head.dqn import TRAITS, RewardDifferenceDQN
+from agentlab.head.dqn import LAYERS, RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.ppo import RewardDifferencePPO
@@ -187,7 +187,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         double="double" not in dqn.without,
         longest_hold=dqn.longest_hold,
         widening=dqn.widening,
-        policy_kwargs={"net_arch": list(dqn.hidden), **_traits(dqn)},
+        policy_kwargs={"net_arch": list(dqn.hidden), **_layers(dqn)},
         **shared,
     )
 
@@ -216,7 +216,7 @@ def describe(
         "sees": config.sees,
         "overlooked": list(env.observation_space.overlooked),
         "hidden": list(learner.hidden),
-        "traits": _traits(learner) if isinstance(learner, DQNConfig) else {},
+        "layers": _layers(learner) if isinstance(learner, DQNConfig) else {},
         "action_space": space_to_plain(env.action_space),
         "action_names": action_names(env_id, env_kwargs),
         "env": env_id,
@@ -232,8 +232,8 @@ def describe(
     }
 
 
-def _traits(dqn: DQNConfig) -> dict[str, bool]:
-    return {name: name not in dqn.without for name in TRAITS}
+def _layers(dqn: DQNConfig) -> dict[str, bool]:
+    return {name: name not in dqn.without for name in LAYERS}
 
 
 def action_names(env_id: str, env_kwargs: Mapping[str, Any]) -> list[str]:
