@@ -33,7 +33,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "random actions not held": ("head.dqn.longest_hold", 1),
     "no changes in time": ("head.stack", 1),
     "features too": ("head.sees", "all"),
-    "advantage learning": ("head.dqn.widening", 0.9),
+    "no advantage learning": ("head.dqn.widening", 0.0),
     "warm start from recordings": ("head.dqn.recorded_updates", 5_000),
     "eye refreshed": ("refresh.at", (0.1, 0.35)),
 }

@@ -8,8 +8,8 @@ from torch import Tensor
 RECTANGLES = 2
 ALIKE = 8
 """Frames in which the same rectangles are painted over."""
-LARGEST_SHARE = 0.12
-"""Of a frame's area that a rectangle covers."""
+LARGEST = 0.15
+"""A rectangle's longest sides, as a share of the frame's: larger ones hide what is to be found."""
 
 
 def erase(frames: Tensor, probability: float) -> Tensor:
@@ -27,8 +27,7 @@ def erase(frames: Tensor, probability: float) -> Tensor:
 
 def _paint_rectangle(frames: Tensor) -> None:
     height, width = frames.shape[1:3]
-    rows = _below(height // 2) + 1
-    columns = min(_below(width // 2) + 1, max(1, int(LARGEST_SHARE * height * width / rows)))
+    rows, columns = (_below(max(1, int(LARGEST * side))) + 1 for side in (height, width))
     top, left = _below(height - rows + 1), _below(width - columns + 1)
     colours = frames[:, _below(height), _below(width)].clone()
     frames[:, top : top + rows, left : left + columns] = colours[:, None, None]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentlab.extractor.erasing import LARGEST_SHARE, RECTANGLES, erase
+from agentlab.extractor.erasing import LARGEST, RECTANGLES, erase
 
 
 @settings(max_examples=50, deadline=None)
@@ -24,7 +24,7 @@ def test_at_most_two_small_rectangles_of_a_frame_change(
     assert torch.equal(frames, before)
     assert erased.shape == frames.shape
     changed = (erased != frames).flatten(3).any(dim=3) if depth else erased != frames
-    largest = max(LARGEST_SHARE * height * width, height // 2)
+    largest = max(1, int(LARGEST * height)) * max(1, int(LARGEST * width))
     assert changed.flatten(1).sum(dim=1).max() <= RECTANGLES * largest
 
 
