@@ -90,7 +90,7 @@ class DQNConfig:
     recorded_updates: Annotated[int, Range(0)] = 0
     """Updates on recorded play before the first step of its own; recorded play then stays in memory."""
     target_rate: Share = 0.005
-    """Share of the network that its slow copy takes over with each update."""
+    """Share of the network that the target network takes over with each update."""
     memory: Count = 1_000_000
     """Agent steps that the replay memory holds."""
     learning_starts: Count = 2_000

@@ -28,7 +28,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "not dueling": ("head.dqn.without", ("dueling",)),
     "no layer normalisation": ("head.dqn.without", ("layer_norm",)),
     "numbers, not histograms": ("head.dqn.without", ("histogram",)),
-    "no slow copy": ("head.dqn.target_rate", 0.999),
+    "no target network": ("head.dqn.target_rate", 0.999),
     "an update in 8 steps": ("head.dqn.updates_per_step", 0.125),
     "random actions not held": ("head.dqn.longest_hold", 1),
     "no changes in time": ("head.stack", 1),

@@ -26,7 +26,7 @@ STEPS = 8_192
 FEWEST = 1_024
 ROLLOUT = 2_048
 GROWN = 1_000_000
-PARTS = 10
+TENTHS = 10
 
 
 def measure(
@@ -88,7 +88,7 @@ def growth(subject: Subject, *, seed: int, progress: Progress, steps: int) -> li
     each = 1 / dqn.num_envs
     dqn = replace(dqn, dqn=replace(dqn.dqn, memory=steps, updates_per_step=each, learning_starts=1))
     with subject.features(dqn, seed) as env, progress.task("growth", steps, "steps") as task:
-        laps = Laps(steps / PARTS, task.advance)
+        laps = Laps(steps / TENTHS, task.advance)
         build(env, dqn, seed=seed, device="cpu").learn(steps, callback=laps)
     return laps.rates
 

@@ -133,8 +133,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
 
     Exploration is drawn per environment: the boldest explores at SB3's exploration rate, the shyest at its eighth power
     and a single one in between. A random action is held for a random number of steps, up to `longest_hold` (arXiv
-    2006.01782). Other arguments are SB3's, with defaults for features instead of images and 16 environments; the slow
-    copy takes over the share `tau` of the network after each update.
+    2006.01782). Other arguments are SB3's, with defaults for features instead of images and 16 environments; the
+    target network takes over the share `tau` of the network after each update.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
@@ -174,7 +174,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.double, self.longest_hold, self.widening = double, longest_hold, widening
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
-            raise InputError("target_update_interval: the slow copy follows with every update; say how far with tau")
+            raise InputError("target_update_interval: the target network follows with every update; say how far with tau")
         super().__init__(
             policy,
             env,
@@ -306,7 +306,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Moves the slow copy of the network a little towards it."""
+        """Moves the target network a little towards the network."""
         torch._foreach_lerp_(list(self.q_net_target.parameters()), list(self.q_net.parameters()), self.tau)
 
     def _on_step(self) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 IDENTITY = ("seed", "env", "env_kwargs")
 """What a training that goes on must share with the interrupted one, beside its configuration."""
-PARTS = 2
+PPO_PARTS = 2
 """Parts of the environments that PPO steps in turn: one steps while the other is attended to."""
 HEAD_THREADS = 1
 """Threads for a head's network unless told otherwise: it is too small for more, and games step in the other cores."""
@@ -129,7 +129,7 @@ def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, 
 
     For PPO in two parts, one of which steps while the other's actions are chosen. (DQN learns while all step.)
     """
-    n_parts = min(PARTS, config.num_envs) if config.algorithm == "ppo" else 1
+    n_parts = min(PPO_PARTS, config.num_envs) if config.algorithm == "ppo" else 1
     parts: list[VecEnv] = []
     try:
         for copies in np.array_split(np.arange(config.num_envs), n_parts):

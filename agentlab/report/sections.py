@@ -19,7 +19,7 @@ ATARI_STEPS_PER_S = 15.0
 """60 frames a second, 4 a step."""
 OTHER_STEPS_PER_S = 30.0
 
-PARTS = ("extractor", "head", "playback")
+ARTEFACTS = ("extractor", "head", "playback")
 ORIGIN = (
     "sha256",
     "seed",
@@ -146,7 +146,7 @@ def recipe(run: RunFiles) -> Html:
 
 def provenance(run: RunFiles) -> Html:
     """What each part was made by and from."""
-    blocks = [_origin(run.path / part) for part in PARTS if (run.path / part).exists()]
+    blocks = [_origin(run.path / part) for part in ARTEFACTS if (run.path / part).exists()]
     body = join(*blocks) if blocks else absent("No part of the run has been written yet.")
     return section("Provenance", body, id_="provenance")
 
