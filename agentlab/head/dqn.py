@@ -174,7 +174,9 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.double, self.longest_hold, self.widening = double, longest_hold, widening
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
-            raise InputError("target_update_interval: the target network follows with every update; say how far with tau")
+            raise InputError(
+                "target_update_interval: the target network follows with every update; say how far with tau"
+            )
         super().__init__(
             policy,
             env,
