@@ -33,6 +33,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_computing = 0
+"""How many `computing` are under way; torch does not tell whether it flushes subnormals."""
+
+
 @contextmanager
 def computing(threads: int) -> Iterator[None]:
     """Meanwhile torch works with so many threads, 0 for one per core that this process may use, and without subnormals.
@@ -41,13 +45,16 @@ def computing(threads: int) -> Iterator[None]:
     """
     if threads < 0:
         raise InputError(f"threads: expected at least 0, found {threads}")
+    global _computing
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads or cores())
     torch.set_flush_denormal(True)
+    _computing += 1
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        _computing -= 1
+        torch.set_flush_denormal(_computing > 0)
         torch.set_num_threads(threads_before)
 
 

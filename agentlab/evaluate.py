@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 FIRST_EVALUATION_SEED = 1_000_000_000
-"""Evaluation with seed s seeds its copies of the game from here plus s; training and recording use seeds below it."""
+"""Evaluation with seed s seeds its copies of the game from here plus s; all else is seeded below (see `seeds`)."""
 
 EVALUATION_SEEDS = 30_000_000
 """How many evaluations have seeds of their own, all below 2**31: consoles wrap larger ones around."""

@@ -27,6 +27,7 @@ from agentlab.recording import Recording
 from agentlab.refresh import EyeRefresh
 from agentlab.report import record_playback, write_run_report
 from agentlab.runfolder import RunFolder
+from agentlab.seeds import first_seed
 
 
 def run(
@@ -119,7 +120,7 @@ def _record(recipe: Recipe, folder: RunFolder, progress: Progress) -> list[Recor
                 recipe.env_kwargs,
                 left,
                 folder.recording,
-                seed=recipe.seed,
+                seed=first_seed(recipe.seed, "record"),
                 device=recipe.device,
                 append=True,
                 progress=progress,

@@ -12,6 +12,7 @@ import yaml
 from agentlab.artefact import write_file
 from agentlab.errors import InputError, nearest
 from agentlab.fields import Range, flatten, from_plain, to_plain
+from agentlab.seeds import HIGHEST
 
 BUILT_IN = Path(__file__).parent / "recipes"
 SAMPLES = Path(__file__).parent.parent / "recordings"
@@ -20,7 +21,7 @@ SAMPLES_PREFIX = "samples:"
 
 Count: TypeAlias = Annotated[int, Range(1)]
 Several: TypeAlias = Annotated[int, Range(2)]
-Seed: TypeAlias = Annotated[int, Range(0, 999_999_999)]
+Seed: TypeAlias = Annotated[int, Range(0, HIGHEST)]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 EvaluationSeed: TypeAlias = Annotated[int, Range(0, 29_999_999)]
 Positive: TypeAlias = Annotated[float, Range(0, above_low=True)]
@@ -58,7 +59,9 @@ class ExtractorConfig:
     dropout: Annotated[float, Range(0, 1, below_high=True)] = 0.02
     """Highest dropout probability; each component draws its own below it."""
     erasing: Annotated[float, Range(0, 1)] = 0.0
-    """Probability of each of two rectangles that are painted over in a frame, so that the eye bears new screens."""
+    """Probability of each of two small rectangles painted over in the first 60% of updates, for new screens' sake."""
+    scoreboard: bool = True
+    """Whether rows that change with rewards alone are read for points and counters only, and kept from other labels."""
     epochs: Count = 8
     """Passes over the labelled frames."""
     batch_size: Count = 32
@@ -142,7 +145,8 @@ class HeadConfig:
     total_steps: Count = 100_000
     """Agent steps of training."""
     n_envs: Count | None = None
-    """Environments stepped side by side; none takes what suits the algorithm, 16 for `dqn` and 128 for `ppo`."""
+    """Environments stepped side by side; none takes 16 for `dqn` and 128 for `ppo`, or, where each needs a process, 8
+    and rollouts as much longer."""
     stack: Count = 4
     """Last frames of which a state holds what the extractor makes of them."""
     sees: Literal["labels", "all"] = "labels"

@@ -12,12 +12,10 @@ from agentlab.progress import Progress
 from agentlab.recipe import Recipe, RecordConfig
 from agentlab.recording import Recording
 from agentlab.runfolder import RunFolder
+from agentlab.seeds import first_seed
 
 if TYPE_CHECKING:
     from agentlab.head import Agent
-
-SEEDS_EACH = 100_000
-"""Episodes recorded for a refresh are reset with seeds of their own."""
 
 
 class EyeRefresh:
@@ -43,7 +41,7 @@ class EyeRefresh:
                 config.episodes, f"the head of {self._folder.path} in training", config.max_steps, config.enough_steps
             ),
             path,
-            seed=recipe.seed + number * SEEDS_EACH,
+            seed=first_seed(recipe.seed, "refresh", number),
             progress=self._progress,
             force=True,
             agent=agent,

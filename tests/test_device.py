@@ -34,6 +34,16 @@ def test_threads_and_small_numbers_are_as_before_afterwards():
     assert float(smallest * 1.0) > 0.0
 
 
+def test_they_stay_small_while_any_computing_is_under_way():
+    smallest = torch.tensor(1e-39)
+    with devices.computing(1):
+        with devices.computing(2):
+            assert float(smallest * 1.0) == 0.0
+        assert float(smallest * 1.0) == 0.0
+        assert torch.get_num_threads() == 1
+    assert float(smallest * 1.0) > 0.0
+
+
 def test_no_thread_count_takes_one_for_each_core():
     with devices.computing(0):
         assert torch.get_num_threads() == len(os.sched_getaffinity(0))

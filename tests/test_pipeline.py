@@ -17,6 +17,7 @@ from agentlab.artefact import write_json
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.recipe import HeadConfig, Recipe, RecordConfig
 from agentlab.runfolder import RunFolder
+from agentlab.seeds import first_seed
 
 STAGES = ("record", "fit", "train", "evaluate", "report")
 CATCH = Recipe(env="agentlab/Catch-v0", record=RecordConfig(episodes=2), head=HeadConfig(total_steps=100))
@@ -237,7 +238,8 @@ def test_a_recording_cut_short_gets_its_missing_episodes(stages: PretendStages, 
     recipe = dataclasses.replace(CATCH, record=RecordConfig(episodes=3))
     (run / "recipe.yaml").write_text((run / "recipe.yaml").read_text().replace("episodes: 2", "episodes: 3"))
     pipeline.run(recipe, run, resume=True)
-    assert [episode.seed for episode in pipeline.Recording(run / "recording")] == [0, 1, 2]
+    first = first_seed(recipe.seed, "record")
+    assert [episode.seed for episode in pipeline.Recording(run / "recording")] == [first, first + 1, first + 2]
 
 
 def test_a_recording_cut_short_gets_its_missing_steps_and_no_more(stages: PretendStages, tmp_path: Path):

@@ -94,6 +94,20 @@ def test_a_run_stopped_in_or_between_refreshes_goes_on(task: str, n: int, tmp_pa
     assert len(sha256s(json.loads((out / "extractor" / "meta.json").read_text()))) == 3
 
 
+def test_a_head_goes_on_with_what_it_sees_though_the_refreshed_eye_reads_other_labels(tmp_path: Path):
+    out = tmp_path / "run"
+    with pytest.raises(InterruptedWorkError):
+        pipeline.run(RECIPE, out, progress=Stops("train", 2))
+    kept = json.loads((out / "checkpoints" / "train" / "head.json").read_text())["overlooked"]
+    meta = json.loads((out / "extractor" / "meta.json").read_text())
+    for label in meta["labels"].values():
+        label |= {name: 0.1 if name == "r2" else value for name, value in label.items()}
+    meta["labels"]["ball_y"]["r2"] = 0.9
+    (out / "extractor" / "meta.json").write_text(json.dumps(meta))
+    pipeline.run(RECIPE, out, resume=True)
+    assert json.loads((out / "head" / "meta.json").read_text())["overlooked"] == kept
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

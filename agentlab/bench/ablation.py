@@ -102,8 +102,10 @@ def measure(
 
 
 def changed(config: Any, path: str, value: Any) -> Any:
-    """A configuration with the field at a dotted path changed."""
+    """A configuration with the field at a dotted path changed; what is in `without` stays there."""
     name, _, rest = path.partition(".")
+    if name == "without":
+        value = tuple(dict.fromkeys((*config.without, *value)))
     return replace(config, **{name: changed(getattr(config, name), rest, value) if rest else value})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from agentlab.artefact import META, read_json
 from agentlab.bench.atari100k import Runner, finished
 from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.errors import InputError
+from agentlab.extractor.predictors import quality
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe
 from agentlab.runfolder import RunFolder
 
 COUNTS = (100, 300, 1_000, 3_000, 10_000, 35_000)
-MEASURES = ("r2", "accuracy", "f1")
 ORANGE = "#c45500"
 
 NOTE = (
@@ -111,7 +111,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
 def _point(count: int, run: RunFolder) -> dict[str, Any]:
     """What a run with so many labelled frames reached."""
     scores = read_json(run.scores)
-    labels = {name: _score(label) for name, label in read_json(run.extractor / META)["labels"].items()}
+    labels = {name: quality(label)[1] for name, label in read_json(run.extractor / META)["labels"].items()}
     defined = [max(0.0, score) for score in labels.values() if score is not None]
     return {
         "frames": count,
@@ -122,9 +122,3 @@ def _point(count: int, run: RunFolder) -> dict[str, Any]:
         "eye": float(np.mean(defined)) if defined else None,
         "labels": labels,
     }
-
-
-def _score(label: Mapping[str, Any]) -> float | None:
-    """R² of a number, accuracy of a category or F1 of a flag; none where the held-out frames cannot tell."""
-    score: float | None = next(label[measure] for measure in MEASURES if measure in label)
-    return score

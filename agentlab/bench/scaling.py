@@ -12,12 +12,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import gymnasium as gym
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agentlab import device as devices
 from agentlab.bench.drawing import lines
 from agentlab.bench.subject import Subject
 from agentlab.bench.throughput import Rate, learned, played
+from agentlab.errors import InputError
 from agentlab.head.training import HEAD_THREADS, build
 from agentlab.progress import Progress
 
@@ -46,8 +48,11 @@ def measure(
     are fewer, but `fewest` at least.
 
     That training has one update for each step of all its environments, or it would take an hour; every transition
-    stays in its memory. Its peak memory is that of the process.
+    stays in its memory. Its peak memory is that of the process. Raises `InputError` for continuous actions.
     """
+    with subject.raw_game(1, seed) as one:
+        if not isinstance(one.action_space, gym.spaces.Discrete):
+            raise InputError(f"bench scaling: expected discrete actions, as the DQN head has, found {one.action_space}")
     rates: dict[str, list[tuple[int, float]]] = {"raw game": [], "game and extractor": [], "RewardDifferencePPO": []}
     with devices.computing(HEAD_THREADS):
         with progress.task("environments", len(environments), "numbers of environments") as task:
@@ -84,7 +89,7 @@ def measure(
 
 def growth(subject: Subject, *, seed: int, progress: Progress, steps: int) -> list[float]:
     """Agent steps a second in each tenth of a DQN training of so many steps, all of them kept in memory."""
-    dqn = replace(subject.head, algorithm="dqn", n_envs=None)
+    dqn = subject.head_of("dqn")
     each = 1 / dqn.num_envs
     dqn = replace(dqn, dqn=replace(dqn.dqn, memory=steps, updates_per_step=each, learning_starts=1))
     with subject.features(dqn, seed) as env, progress.task("growth", steps, "steps") as task:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -14,7 +14,7 @@ import agentlab_envs
 from agentlab.extractor import FrozenExtractor
 from agentlab.fields import from_plain
 from agentlab.head import Agent, FrozenFeatures
-from agentlab.head.training import open_frames
+from agentlab.head.training import open_frames, with_copies
 from agentlab.recipe import HeadConfig
 
 
@@ -33,6 +33,12 @@ class Subject:
         agent = Agent.load(run, "cpu")
         head = from_plain(HeadConfig, agent.meta["recipe"], str(run / "head" / "meta.json"))
         return cls(agent.extractor, agent.env_id, agent.env_kwargs, head)
+
+    def head_of(self, algorithm: Literal["dqn", "ppo"]) -> HeadConfig:
+        """How a head of this algorithm is trained there: as the run's own was, if it is one."""
+        if self.head.algorithm == algorithm:
+            return self.head
+        return with_copies(replace(self.head, algorithm=algorithm, n_envs=None), self.env_id, self.env_kwargs)
 
     @contextmanager
     def raw_game(self, n_envs: int, seed: int) -> Iterator[VecEnv]:

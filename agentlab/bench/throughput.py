@@ -79,7 +79,7 @@ def measure(
     them, `make_atari_env`, and PPO on our fast vector environment besides. Resets are not counted: seeding a game takes
     as long as a hundred steps.
     """
-    ppo, dqn = (replace(subject.head, algorithm=algorithm, n_envs=None) for algorithm in ("ppo", "dqn"))
+    ppo, dqn = subject.head_of("ppo"), subject.head_of("dqn")
     splits: dict[str, dict[str, float]] = {}
     with (
         devices.computing(HEAD_THREADS),

@@ -71,6 +71,8 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
 
 
 def _score(found: Mapping[str, Any]) -> str:
-    measure = next(name for name in ("r2", "accuracy", "f1") if name in found)
-    score = "not defined: it never changes" if found[measure] is None else f"{found[measure]:.3f}"
+    from agentlab.extractor.predictors import quality
+
+    measure, value = quality(found)
+    score = "not defined: it never changes" if value is None else f"{value:.3f}"
     return f"{measure} {score} on {found['frames']:,} frames"

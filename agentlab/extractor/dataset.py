@@ -33,6 +33,10 @@ class FrameDataset:
         self._taken = spread(int(self._ends[-1]), limit or int(self._ends[-1]))
         labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
         self.labels = labels[self._taken]
+        follows = np.zeros(len(labels), np.bool_)
+        follows[1:] = True
+        follows[self._starts] = False
+        self._follows = follows[self._taken][1:] & (np.diff(self._taken) == 1)
 
     def __len__(self) -> int:
         return len(self._taken)
@@ -43,6 +47,17 @@ class FrameDataset:
         of_episode = np.searchsorted(self._ends, indices, side="right")
         at = indices - self._starts[of_episode]
         return np.stack([self._episodes[e].frame(int(t)) for e, t in zip(of_episode, at, strict=True)])
+
+    def change_rates(self) -> npt.NDArray[np.float64]:
+        """The share of frames in which each label has another value than in the frame before, `(n_labels,)`.
+
+        Frames of which the one before is not among these don't count; NaN if there are no others.
+        """
+        if not self._follows.any():
+            return np.full(self.labels.shape[1], np.nan)
+        before, after = self.labels[:-1][self._follows], self.labels[1:][self._follows]
+        rates: npt.NDArray[np.float64] = ((before != after) & ~np.isnan(before) & ~np.isnan(after)).mean(axis=0)
+        return rates
 
     def batches(self, indices: Indices, batch_size: int) -> Iterator[Batch]:
         """Frames and label rows of `indices` in their order, `batch_size` at a time, decoded ahead in a thread."""
@@ -74,10 +89,25 @@ def split(
 ) -> tuple[FrameDataset, FrameDataset]:
     """The frames to train on, at most `limit`, and those held out: whole episodes, about the share `holdout` of frames.
 
-    Which ones is drawn by `seed`. Either side gets at least one episode; there must be two.
+    Which ones is drawn by `seed` in each recording for itself, so that what one more recording adds moves none of the
+    others' episodes. Either side gets at least one episode; there must be two.
     """
-    episodes = [episode for recording in recordings for episode in recording]
-    order = np.random.default_rng(seed).permutation(len(episodes)).tolist()
+    recorded = [list(recording) for recording in recordings]
+    of_each = [_held_out(episodes, holdout, seed, number) for number, episodes in enumerate(recorded)]
+    if not any(of_each):
+        of_each[-1] = {0}
+    sides: tuple[list[Episode], list[Episode]] = [], []
+    for episodes, held_out in zip(recorded, of_each, strict=True):
+        for index, episode in enumerate(episodes):
+            sides[index in held_out].append(episode)
+    return FrameDataset(sides[0], limit), FrameDataset(sides[1])
+
+
+def _held_out(episodes: Sequence[Episode], holdout: float, seed: int, number: int) -> set[int]:
+    """Which episodes of a recording are held out: none of a single one, of several at least one, and not all."""
+    if len(episodes) < 2:
+        return set()
+    order = np.random.default_rng((seed, number)).permutation(len(episodes)).tolist()
     lengths = [episode.n_frames for episode in episodes]
     held_out = {order.pop()}
     room = holdout * sum(lengths) - sum(lengths[index] for index in held_out)
@@ -85,5 +115,4 @@ def split(
         if lengths[index] <= room:
             held_out.add(index)
             room -= lengths[index]
-    trained_on = [episode for index, episode in enumerate(episodes) if index not in held_out]
-    return FrameDataset(trained_on, limit), FrameDataset([episodes[index] for index in sorted(held_out)])
+    return held_out

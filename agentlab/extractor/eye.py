@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from agentlab.extractor.network import ExtractorNetwork, score_features
+from agentlab.extractor.network import ExtractorNetwork, n_board_features
 from agentlab.extractor.predictors import LabelPredictors
 from agentlab.labels import LabelSchema
 
@@ -20,15 +20,15 @@ class Eye(nn.Module):
     """The feature network and the label predictors that sit on it."""
 
     def __init__(self, architecture: Mapping[str, Any], schema: LabelSchema) -> None:
-        """`architecture`: the arguments of `ExtractorNetwork`, and the `score_labels` of `LabelPredictors`."""
+        """`architecture`: the arguments of `ExtractorNetwork`, and the `board_labels` of `LabelPredictors`."""
         super().__init__()
         self.architecture = dict(architecture)
         network = dict(architecture)
-        score_labels = network.pop("score_labels")
+        board_labels = network.pop("board_labels")
         self.network = ExtractorNetwork(**network)
         n_features = network["n_features"]
-        n_score = score_features(n_features, network["scoreboard"])
-        self.predictors = LabelPredictors(schema, n_features, n_score, score_labels)
+        n_board = n_board_features(n_features, network["scoreboard"])
+        self.predictors = LabelPredictors(schema, n_features, n_board, board_labels)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """The predicted labels as a head sees them, float32 `(n, n_outputs)` (see `LabelPredictors.signals`), and the
@@ -47,6 +47,6 @@ class Eye(nn.Module):
 
     def standardise_features(self, features: Tensor) -> None:
         """Rescales the features so that those given `(n, n_features)` get mean 0 and spread 1; predictions stay."""
-        mean, scale = features.mean(dim=0), features.std(dim=0).clamp(min=1e-4)
+        mean, scale = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-4)
         self.network.rescale_features(mean, scale)
         self.predictors.rescale_inputs(mean, scale)

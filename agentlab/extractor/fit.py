@@ -56,7 +56,8 @@ def fit(
 ) -> FrozenExtractor:
     """Fits an extractor on the labelled frames of `recordings`, freezes it and writes it to the folder `out`.
 
-    The network begins at the weights of `start`, if given, and keeps its predictions on their scale. With a
+    The network begins at the weights of `start`, if given; its predictions stay on their scale but for numbers that
+    range much further. With a
     `checkpoint` folder it goes on from the last whole stage kept there. Scores per label are taken on held-out
     episodes. Raises `InputError` for recordings without labels, of different schemas or frame shapes, or with only one
     episode, for a checkpoint of another fit, and when `out` exists.
@@ -69,7 +70,8 @@ def fit(
         seams = seams or Seams()
         looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
         schema = recordings[0].require_labels()
-        described = architecture(recordings, schema, config, seed) if start is None else start.eye.architecture
+        counting = counters(schema, (episode.labels for recording in recordings for episode in recording))
+        described = start.eye.architecture if start else architecture(recordings, schema, counting, config, seed)
         torch.manual_seed(seed)
         learner = begin(Eye(described, schema), trained_on, looked_at, config, picked, seams, start)
         if checkpoint is not None:
@@ -87,7 +89,7 @@ def fit(
         learner.eye.eval()
         with torch.inference_mode():
             learner.eye.standardise_features(learner.eye.network(looked_at.to(picked)))
-        return _freeze(learner.eye, recordings, held_out, config, out, seed=seed, device=device, force=force)
+        return _freeze(learner.eye, recordings, held_out, counting, config, out, seed=seed, device=device, force=force)
 
 
 def begin(
@@ -110,6 +112,7 @@ def begin(
     else:
         eye.load_state_dict(start.eye.state_dict())
         eye.predictors.widen(trained_on.labels)
+    eye.predictors.weigh(trained_on.change_rates())
     return Learner(eye, seams.optimizer, config, config.epochs * math.ceil(len(trained_on) / config.batch_size), device)
 
 
@@ -163,12 +166,15 @@ def check_recordings(recordings: Sequence[Recording]) -> None:
 
 
 def architecture(
-    recordings: Sequence[Recording], schema: LabelSchema, config: ExtractorConfig, seed: int
+    recordings: Sequence[Recording],
+    schema: LabelSchema,
+    counting: Sequence[str],
+    config: ExtractorConfig,
+    seed: int,
 ) -> dict[str, Any]:
     """The arguments of `Eye` for recordings and a configuration, as they are kept in `meta.json`."""
-    episodes = [episode for recording in recordings for episode in recording]
     points = {name for name, label in schema.items() if isinstance(label, Number) and label.counts_points}
-    counting = points | set(counters(schema, (episode.labels for episode in episodes)))
+    episodes = (episode for recording in recordings for episode in recording)
     generator = torch.Generator().manual_seed(seed)
     return {
         "frame_shape": list(recordings[0].frame_shape),
@@ -176,8 +182,8 @@ def architecture(
         "channels": config.channels,
         "keypoints": config.keypoints,
         "dropout": dropout_probabilities(config.dropout, N_COMPONENTS, generator),
-        "scoreboard": scoreboard(episodes),
-        "score_labels": [name for name in schema if name in counting],
+        "scoreboard": scoreboard(episodes) if config.scoreboard else [],
+        "board_labels": [name for name in schema if name in points.union(counting)],
     }
 
 
@@ -203,6 +209,7 @@ def _freeze(
     eye: Eye,
     recordings: Sequence[Recording],
     held_out: FrameDataset,
+    counting: Sequence[str],
     config: ExtractorConfig,
     out: Path,
     *,
@@ -224,7 +231,7 @@ def _freeze(
         "preprocessing": {"pixels": "(value - mean image) / spread, both part of the weights"},
         "label_schema": schema.to_dict(),
         "labels": scores(schema, held_out.labels, predicted),
-        "counters": counters(schema, (episode.labels for recording in recordings for episode in recording)),
+        "counters": list(counting),
         "env": recordings[0].env_id,
         "env_kwargs": dict(recordings[0].env_kwargs),
         "parents": [{"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings],

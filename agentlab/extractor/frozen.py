@@ -22,6 +22,8 @@ from agentlab.labels import LabelSchema
 KIND = "extractor"
 FORMAT_VERSION = 4
 WEIGHTS = "weights.safetensors"
+FIELDS = {"architecture": dict, "label_schema": dict, "labels": dict, "counters": list, "env": str, "env_kwargs": dict}
+"""What an extractor's `meta.json` must say beside its version."""
 BATCH_SIZE = 256
 
 
@@ -51,7 +53,12 @@ class FrozenExtractor(nn.Module):
         """The extractor in `folder`; `InputError` when it is none, of another version, truncated or garbled."""
         folder = Path(folder)
         meta = read_meta(folder, KIND, FORMAT_VERSION)
-        schema = LabelSchema.from_dict(meta.get("label_schema", {}), f"{folder / META}: field 'label_schema'")
+        for name, kind in FIELDS.items():
+            if not isinstance(meta.get(name), kind):
+                raise InputError(
+                    f"{folder / META}: field {name!r}: expected a {kind.__name__}, found {meta.get(name)!r}"
+                )
+        schema = LabelSchema.from_dict(meta["label_schema"], f"{folder / META}: field 'label_schema'")
         try:
             eye = Eye(meta["architecture"], schema)
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
@@ -86,11 +93,12 @@ class FrozenExtractor(nn.Module):
         signals, features = self._see(frames)
         return signals if sees == "labels" else np.concatenate([signals, features], axis=1)
 
-    @property
-    def overlooked(self) -> list[int]:
-        """The percepts that heads leave out: see `LabelPredictors.overlooked`."""
-        found: list[int] = self.eye.predictors.overlooked(self.meta["labels"], self.meta["counters"])
-        return found
+    def overlooked(self, sees: Sees = "labels") -> list[int]:
+        """The percepts that heads leave out: see `LabelPredictors.overlooked`, and features read off a scoreboard."""
+        predictors = self.eye.predictors
+        signals: list[int] = predictors.overlooked(self.meta["labels"], self.meta["counters"])
+        n_percepts = self.n_percepts(sees)
+        return signals + (list(range(n_percepts - predictors.n_board, n_percepts)) if sees == "all" else [])
 
     def n_percepts(self, sees: Sees = "labels") -> int:
         """How many numbers a head sees of a frame."""

@@ -10,9 +10,9 @@ from torch.nn import functional as F  # noqa: N812
 
 N_COMPONENTS = 4
 """Components of a layer, GELU and dropout in the network, each with a dropout probability of its own."""
-SCORE_FEATURES = 4
-"""Features read off a scoreboard."""
-SHARPNESS = 10.0
+BOARD_FEATURES = 4
+"""Features read off a scoreboard, if that is at most a quarter of all."""
+KEYPOINT_GAIN = 10.0
 """How much larger than torch's the first weights of keypoint patterns are: even softmaxes never learn to point."""
 
 
@@ -20,12 +20,12 @@ class ExtractorNetwork(nn.Module):
     """A small convolutional network that knows a frame only by where its learned patterns are.
 
     Three convolutions bring the frame to a quarter of its size, `Keypoints` reads off positions, and a hidden and a
-    linear layer make features of them. What never passes through a place of the frame can't mislead it there: screens
-    that were not fitted on, with their bricks gone, are read by the same patterns. Made of components of a layer, GELU
+    linear layer make features of them, so that what lies elsewhere matters little: screens that were not fitted on,
+    with their bricks gone, are read by the same patterns. Made of components of a layer, GELU
     and dropout (CN115495998A).
 
-    The rows of a `scoreboard` are kept from all this and read by a linear layer, whose features are the last ones: the
-    number of features that `score_features` says.
+    The rows of a `scoreboard` are kept from all this and read by a linear layer, whose features are the last ones, as
+    many as `n_board_features` says.
 
     Takes uint8 frames `(n, height, width)` or `(n, height, width, channels)`; gives float32 `(n, n_features)`.
     """
@@ -55,16 +55,19 @@ class ExtractorNetwork(nn.Module):
             _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[2]),
         )
         self.keypoints = Keypoints(channels, keypoints, _quarter(height), _quarter(width))
-        n_score = score_features(n_features, scoreboard)
+        if not all(isinstance(row, int) and 0 <= row < height for row in scoreboard):
+            raise ValueError(f"scoreboard: expected rows from 0 to {height - 1}, found {list(scoreboard)}")
+        n_board = n_board_features(n_features, scoreboard)
+        board = list(scoreboard) if n_board else []
         self.join = nn.Sequential(
-            _component(nn.Linear(3 * keypoints, 256), dropout[3]), nn.Linear(256, n_features - n_score)
+            _component(nn.Linear(3 * keypoints, 256), dropout[3]), nn.Linear(256, n_features - n_board)
         )
-        self.register_buffer("scoreboard", torch.tensor(list(scoreboard), dtype=torch.long), persistent=False)
+        self.register_buffer("scoreboard", torch.tensor(board, dtype=torch.long), persistent=False)
         self.register_buffer("in_play", torch.ones(1, 1, height, 1), persistent=False)
         self.scoreboard: Tensor
         self.in_play: Tensor
         self.in_play[:, :, self.scoreboard] = 0.0
-        self.score = nn.Linear(len(scoreboard) * width * depth, n_score) if n_score else None
+        self.board = nn.Linear(len(board) * width * depth, n_board) if board else None
 
     def fit_in_bfloat16(self, enabled: bool) -> None:
         """Lets convolutions compute in bfloat16; weights, positions and features stay float32."""
@@ -74,18 +77,18 @@ class ExtractorNetwork(nn.Module):
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
             pixels = _channels_first(frames).float().contiguous(memory_format=torch.channels_last)
             standard = (pixels - self.pixel_mean) * self.pixel_scale
-            seen = self.trunk(standard * self.in_play if len(self.scoreboard) else standard)
+            seen = self.trunk(standard if self.board is None else standard * self.in_play)
             places = self.keypoints(seen)
         features: Tensor = self.join(places)
-        if self.score is not None:
-            features = torch.cat([features, self.score(standard[:, :, self.scoreboard].flatten(1))], dim=1)
+        if self.board is not None:
+            features = torch.cat([features, self.board(standard[:, :, self.scoreboard].flatten(1))], dim=1)
         return features
 
     @torch.no_grad()
     def rescale_features(self, mean: Tensor, scale: Tensor) -> None:
         """Makes the features `(features - mean) / scale`, by changing the last layer."""
         first = 0
-        for layer in (self.join[-1], self.score):
+        for layer in (self.join[-1], self.board):
             if isinstance(layer, nn.Linear):
                 part = slice(first, first := first + layer.out_features)
                 layer.bias.copy_((layer.bias - mean[part]) / scale[part])
@@ -109,7 +112,7 @@ class Keypoints(nn.Module):
         super().__init__()
         self.patterns = nn.Conv2d(channels, n, 1)
         with torch.no_grad():
-            self.patterns.weight *= SHARPNESS
+            self.patterns.weight *= KEYPOINT_GAIN
         row, column = torch.meshgrid(torch.linspace(-1, 1, rows), torch.linspace(-1, 1, columns), indexing="ij")
         self.register_buffer("cells", torch.stack([column.flatten(), row.flatten()], dim=1), persistent=False)
         self.cells: Tensor
@@ -129,9 +132,9 @@ class SigmoidGELU(nn.Module):
         return F.silu(1.702 * x) / 1.702
 
 
-def score_features(n_features: int, scoreboard: Sequence[int]) -> int:
-    """How many of `n_features` are read off the scoreboard, if there is one."""
-    return min(SCORE_FEATURES, n_features - 1) if scoreboard else 0
+def n_board_features(n_features: int, scoreboard: Sequence[int]) -> int:
+    """How many of `n_features` are read off the scoreboard, if there is one; with none it is seen as all else is."""
+    return min(BOARD_FEATURES, n_features // 4) if scoreboard else 0
 
 
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from agentlab.labels import ABSENT, Category, Flag, LabelSchema, Number
 
-SHARPNESS = 0.05
+L1_BETA = 0.05
 """Errors above this many standard deviations of a number count linearly, those below quadratically."""
 
 FURTHER = 4.0
@@ -36,11 +36,11 @@ class LabelPredictors(nn.Module):
     by one logit a class.
 
     Features `(n, n_features)` in, outputs `(n, n_outputs)`; one matrix holds all predictors. Label rows are those of
-    `LabelSchema`, NaN where absent. The last `n_score` features, read off the scoreboard, serve `score_labels` only.
+    `LabelSchema`, NaN where absent. The last `n_board` features, read off the scoreboard, serve `board_labels` only.
     """
 
     def __init__(
-        self, schema: LabelSchema, n_features: int, n_score: int = 0, score_labels: Collection[str] = ()
+        self, schema: LabelSchema, n_features: int, n_board: int = 0, board_labels: Collection[str] = ()
     ) -> None:
         super().__init__()
         self.schema = schema
@@ -49,10 +49,13 @@ class LabelPredictors(nn.Module):
         self._columns = [slice(end - width, end) for width, end in zip(widths, ends, strict=True)]
         self._presence = slice(ends[-1], ends[-1] + len(schema))
         self.linear = nn.Linear(n_features, self._presence.stop)
+        if unknown := set(board_labels) - set(schema):
+            raise ValueError(f"board_labels: expected names of labels, found {sorted(unknown)}")
+        self.n_board, self.board_labels = n_board, frozenset(board_labels)
         uses = torch.ones_like(self.linear.weight)
-        uses[:, n_features - n_score :] = 0
+        uses[:, n_features - n_board :] = 0
         for name, columns in zip(schema, self._columns, strict=True):
-            if name in score_labels:
+            if name in board_labels:
                 uses[columns] = 1
         self.linear.weight.data.mul_(uses)
         self.register_buffer("uses", uses, persistent=False)
@@ -66,13 +69,11 @@ class LabelPredictors(nn.Module):
 
     @torch.no_grad()
     def begin_at(self, rows: npt.NDArray[np.float32]) -> None:
-        """Lets predictions begin at what the label rows of the training frames `(n, n_labels)`, in time's order, hold
-        on average.
+        """Lets predictions begin at what the label rows of the training frames `(n, n_labels)` hold on average.
 
         Numbers are measured in standard deviations from their mean; flags, categories and presence begin at the
         logits of their frequencies.
         """
-        self.weigh(rows)
         present = ~np.isnan(rows)
         bias = self.linear.bias
         bias[self._presence] = torch.logit(torch.from_numpy(present.mean(axis=0)), eps=RAREST).float()
@@ -91,22 +92,19 @@ class LabelPredictors(nn.Module):
                     bias[columns] = torch.from_numpy(counts / len(values)).clamp(min=RAREST).log().float()
 
     @torch.no_grad()
-    def weigh(self, rows: npt.NDArray[np.float32]) -> None:
-        """Weighs numbers by how often they change from one label row to the next: those that seldom do weigh less.
+    def weigh(self, change_rates: npt.NDArray[np.float64]) -> None:
+        """Weighs numbers by how often they change from frame to frame, `(n_labels,)`: those that seldom do weigh less.
 
         What moves needs all of the network's precision, and a wall of thirty bricks that seldom change would else
-        take thirty shares of it.
+        take thirty shares of it. Where the rates are not known, NaN, all weigh the same.
         """
         numbers = np.array([isinstance(label, Number) for label in self.schema.values()])
-        before, after = rows[:-1, numbers], rows[1:, numbers]
-        changes = ((before != after) & ~np.isnan(before) & ~np.isnan(after)).sum(axis=0) / max(len(before), 1)
-        self.weight[torch.from_numpy(numbers)] = torch.from_numpy(changes / SELDOM).float().clamp(LIGHTEST, 1.0)
+        weights = np.where(numbers & ~np.isnan(change_rates), np.clip(change_rates / SELDOM, LIGHTEST, 1.0), 1.0)
+        self.weight.copy_(torch.from_numpy(weights))
 
     @torch.no_grad()
     def widen(self, rows: npt.NDArray[np.float32]) -> None:
-        """Takes the scale of numbers that range further in the label rows `(n, n_labels)` than before from these, and
-        all weights."""
-        self.weigh(rows)
+        """Takes the scale of numbers that range further in the label rows `(n, n_labels)` than before from these."""
         for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
             values = rows[~np.isnan(rows[:, index]), index]
             scale = float(values.std()) if len(values) else 0.0
@@ -143,7 +141,7 @@ class LabelPredictors(nn.Module):
         match label:
             case Number():
                 standard = (wanted - self.mean[index]) / self.scale[index]
-                return F.smooth_l1_loss(outputs[:, 0], standard, reduction="none", beta=SHARPNESS)
+                return F.smooth_l1_loss(outputs[:, 0], standard, reduction="none", beta=L1_BETA)
             case Flag():
                 return F.binary_cross_entropy_with_logits(outputs[:, 0], wanted, reduction="none")
             case _:
@@ -158,10 +156,12 @@ class LabelPredictors(nn.Module):
 
         A score or a counter says how the game went, not what to do: a head that sees it takes each value for another
         situation. A label that never changed in the recordings, or was not read well on held-out episodes, is noise on
-        new screens. Where counters and labels not read are all there are, the heads see them all the same.
+        new screens. What is read off the scoreboard counts too. Where counters and labels not read are all there are,
+        the heads see them all the same.
         """
         points = {name for name, label in self.schema.items() if isinstance(label, Number) and label.counts_points}
-        useless = {name for name in self.schema if not _is_read(label_scores.get(name, {}))} | set(counters)
+        useless = {name for name in self.schema if not _is_read(label_scores.get(name, {}))}
+        useless |= set(counters) | self.board_labels
         left_out = points | useless if points | useless != set(self.schema) else points
         found = [index for index, name in enumerate(self.schema) if name in left_out]
         signals = [signal for index in found for signal in range(self.n_outputs)[self._columns[index]]]
@@ -198,8 +198,13 @@ class LabelPredictors(nn.Module):
         return rows.masked_fill(signals[:, self._presence] <= 0, ABSENT)
 
 
+def quality(score: Mapping[str, Any]) -> tuple[str, float | None]:
+    """Which measure of a label's score says how well it is read, and its value, None where that cannot be told."""
+    return next(((measure, score[measure]) for measure in ("r2", "accuracy", "f1") if measure in score), ("r2", None))
+
+
 def _is_read(score: Mapping[str, Any]) -> bool:
-    value = next((score[measure] for measure in ("r2", "accuracy", "f1") if measure in score), None)
+    value = quality(score)[1]
     return value is not None and value >= READ
 
 
@@ -209,8 +214,8 @@ def scores(
     """Per label its kind, its score and the number of frames it was taken on: those where the label has a value.
 
     R² for numbers, accuracy for categories, F1 for flags; a value predicted to be absent counts as the mean of the
-    true ones or as wrong. A score is None where the frames cannot tell: a number that never changes, a flag that is
-    never true nor predicted so, a label without values.
+    true ones or as wrong. A score is None where the frames cannot tell: a label without values, a number or category
+    that never changes, a flag that is always true, or never and never predicted so.
     """
     return {
         name: {"kind": label.to_dict()["kind"], **_score(label, true[:, column], predicted[:, column])}
@@ -221,22 +226,21 @@ def scores(
 def _score(label: Any, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]) -> dict[str, Any]:
     present = ~np.isnan(true)
     wanted, found = true[present].astype(np.float64), predicted[present].astype(np.float64)
+    changes = len(np.unique(wanted)) > 1
     match label:
         case Number():
-            return {"r2": _r2(wanted, found), "frames": len(wanted)}
+            return {"r2": _r2(wanted, found) if changes else None, "frames": len(wanted)}
         case Flag():
             return {"f1": _f1(wanted == 1, np.where(np.isnan(found), wanted != 1, found == 1)), "frames": len(wanted)}
         case _:
-            return {"accuracy": float((wanted == found).mean()) if len(wanted) else None, "frames": len(wanted)}
+            return {"accuracy": float((wanted == found).mean()) if changes else None, "frames": len(wanted)}
 
 
-def _r2(wanted: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float | None:
-    if not len(wanted) or np.ptp(wanted) == 0:
-        return None
+def _r2(wanted: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
     errors = wanted - np.where(np.isnan(found), wanted.mean(), found)
     return float(1 - (errors**2).sum() / ((wanted - wanted.mean()) ** 2).sum())
 
 
 def _f1(wanted: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> float | None:
     positives = int(wanted.sum() + found.sum())
-    return float(2 * (wanted & found).sum() / positives) if positives else None
+    return float(2 * (wanted & found).sum() / positives) if positives and not wanted.all() else None

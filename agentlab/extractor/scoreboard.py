@@ -16,33 +16,34 @@ Mask = npt.NDArray[np.bool_]
 EDGE = 0.2
 """Share of the rows at the top, and at the bottom, among which a scoreboard is looked for."""
 NEAR = 3
-"""Steps around a reward within which the screen shows it."""
+"""Steps around a reward, and from an episode's start, within which the screen shows it."""
 STRAY = 0.05
-"""The largest share of a scoreboard's changes that may come at other times."""
+"""How often a scoreboard may change away from rewards, as a share of how often it changes near them."""
 SURE = 0.9
 """The least share of rewards that change a scoreboard."""
-FEWEST = 5
-"""Rewards, and hundreds of steps away from any, below which nothing is told."""
-FRAMES_LOOKED_AT = 20_000
+FEWEST_REWARDS = 5
+FEWEST_STEPS_AWAY = 500
+"""Rewards, and steps away from any, below which nothing is told."""
+ENOUGH_FRAMES = 20_000
 FRAMES_AT_ONCE = 256
 
 
 def scoreboard(episodes: Iterable[Episode]) -> list[int]:
-    """The rows near the upper and lower edge that change when a reward is paid or a life lost, and at no other time.
+    """The rows near the upper and lower edge that change when a reward is paid or lives change, and at no other time.
 
     Digits that early play never shows would mislead a network that sees them, so it doesn't. Rewards tell them, not
-    labels; a screen without such rows gives none. Looks at the first 20,000 frames.
+    labels; a screen without such rows gives none. Looks at no further episode after 20,000 frames.
     """
-    found = _Changes()
+    changes = _Changes()
     for episode in episodes:
-        found.add(episode)
-        if found.n_frames >= FRAMES_LOOKED_AT:
+        changes.add(episode)
+        if changes.n_near + changes.n_away >= ENOUGH_FRAMES:
             break
-    if min(len(found.at_reward), found.n_quiet // 100) < FEWEST:
+    if len(changes.at_reward) < FEWEST_REWARDS or changes.n_away < FEWEST_STEPS_AWAY:
         return []
-    still = found.quiet <= STRAY * (found.quiet + found.near)
-    linked = np.flatnonzero(still & (found.near > 0))
-    at_reward, height = np.array(found.at_reward), len(still)
+    still = changes.away / changes.n_away <= STRAY * changes.near / changes.n_near
+    linked = np.flatnonzero(still & (changes.near > 0))
+    at_reward, height = np.array(changes.at_reward), len(still)
     board: list[int] = []
     for edge in (linked[linked < EDGE * height], linked[linked >= (1 - EDGE) * height]):
         if len(edge) and at_reward[:, edge].any(axis=1).mean() >= SURE:
@@ -51,28 +52,29 @@ def scoreboard(episodes: Iterable[Episode]) -> list[int]:
 
 
 class _Changes:
-    """In which rows frames differ from the ones before, near rewards and lost lives and away from them."""
+    """How often each row differs from the frame before, near rewards and changes of lives, and away from them."""
 
     def __init__(self) -> None:
-        self.near: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-        """How often each row changed near them, and how often away from them."""
-        self.quiet = self.near
-        self.n_quiet = self.n_frames = 0
+        self.near: npt.NDArray[np.int64] = np.zeros(1, np.int64)
+        self.away: npt.NDArray[np.int64] = np.zeros(1, np.int64)
+        self.n_near = self.n_away = 0
         self.at_reward: list[Mask] = []
         """For each reward, which rows changed near it."""
 
     def add(self, episode: Episode) -> None:
         changed = _changed_rows(episode)
-        rewards = np.flatnonzero(episode.rewards)
-        near = _around(rewards, len(changed)) | _around(_lost_lives(episode), len(changed))
-        near[:NEAR] = True
-        if not len(self.near):
-            self.near = self.quiet = np.zeros(changed.shape[1], np.int64)
-        self.near = self.near + changed[near].sum(axis=0)
-        self.quiet = self.quiet + changed[~near].sum(axis=0)
-        self.n_quiet, self.n_frames = self.n_quiet + int((~near).sum()), self.n_frames + episode.n_frames
-        around = (slice(max(0, at - NEAR), at + NEAR + 1) for at in rewards.tolist())
-        self.at_reward += [np.logical_or.reduce(changed[steps], axis=0) for steps in around]
+        rewards = np.flatnonzero(episode.rewards).tolist()
+        is_near = np.zeros(len(changed), np.bool_)
+        is_near[:NEAR] = True
+        for step in (*rewards, *_changes_of_lives(episode)):
+            is_near[_around(step)] = True
+        self.near, self.away = self.near + changed[is_near].sum(axis=0), self.away + changed[~is_near].sum(axis=0)
+        self.n_near, self.n_away = self.n_near + int(is_near.sum()), self.n_away + int((~is_near).sum())
+        self.at_reward += [np.logical_or.reduce(changed[_around(step)], axis=0) for step in rewards]
+
+
+def _around(step: int) -> slice:
+    return slice(max(0, step - NEAR), step + NEAR + 1)
 
 
 def _changed_rows(episode: Episode) -> Mask:
@@ -85,13 +87,8 @@ def _changed_rows(episode: Episode) -> Mask:
     return np.concatenate(parts)
 
 
-def _around(steps: npt.NDArray[np.int64], n: int) -> Mask:
-    near = np.zeros(n, np.bool_)
-    for step in steps:
-        near[max(0, step - NEAR) : step + NEAR + 1] = True
-    return near
-
-
-def _lost_lives(episode: Episode) -> npt.NDArray[np.int64]:
-    lives = np.array([episode.info(t).get("lives", 0) for t in range(episode.n_frames)])
-    return np.flatnonzero(np.diff(lives))
+def _changes_of_lives(episode: Episode) -> list[int]:
+    if "lives" not in episode.info(0):
+        return []
+    lives = np.array([float(episode.info(t).get("lives") or 0) for t in range(episode.n_frames)])
+    return np.flatnonzero(np.diff(lives)).tolist()

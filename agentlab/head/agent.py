@@ -115,6 +115,10 @@ def _require_fields(meta: dict[str, Any], file: Path) -> None:
     for name, kind in FIELDS.items():
         if not isinstance(meta.get(name), kind):
             raise InputError(f"{file}: field {name!r}: expected a {kind.__name__}, found {meta.get(name)!r}")
+    if meta["stack"] < 1:
+        raise InputError(f"{file}: field 'stack': expected at least 1, found {meta['stack']}")
+    if not all(isinstance(percept, int) and percept >= 0 for percept in meta["overlooked"]):
+        raise InputError(f"{file}: field 'overlooked': expected numbers of percepts, found {meta['overlooked']}")
     for name, choices in (("sees", get_args(Sees)), ("algorithm", tuple(POLICIES))):
         if meta[name] not in choices:
             raise InputError(

@@ -13,6 +13,7 @@ from agentlab import weights
 from agentlab.artefact import claim, read_json, write_json
 from agentlab.errors import InputError
 from agentlab.head.dqn import RewardDifferenceDQN
+from agentlab.head.spaces import StackedFeatures
 
 TENSORS = "head.safetensors"
 COUNTERS = "head.json"
@@ -32,12 +33,24 @@ def keep(model: BaseAlgorithm, folder: Path | None, eye: str, refreshes: int = 0
     }
     counters: dict[str, Any] = {"num_timesteps": model.num_timesteps, "n_updates": model._n_updates}
     counters |= {"eye": eye, "refreshes": refreshes}
+    if isinstance(model.observation_space, StackedFeatures):
+        counters["overlooked"] = list(model.observation_space.overlooked)
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.cut()
         tensors |= weights.prefixed("memory", model.replay_buffer.state())
         counters["exploration"] = model._exploration.bit_generator.state
     weights.save(folder / TENSORS, tensors)
     write_json(folder / COUNTERS, counters)
+
+
+def overlooked(folder: Path | None) -> list[int] | None:
+    """The percepts that the head kept in `folder` leaves out, if one is: a refreshed eye may read other labels well."""
+    if folder is None or not (folder / COUNTERS).exists():
+        return None
+    found = read_json(folder / COUNTERS).get("overlooked")
+    if not isinstance(found, list) or not all(isinstance(percept, int) for percept in found):
+        raise InputError(f"{folder / COUNTERS}: expected an interrupted training, found overlooked {found!r}")
+    return found
 
 
 def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, Any]) -> tuple[str, int]:

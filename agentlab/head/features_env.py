@@ -53,13 +53,21 @@ class FrozenFeatures(VecEnvWrapper):
     the other parts step. Raises `InputError` when the environment's frames are not those the extractor was fitted on.
     """
 
-    def __init__(self, venv: VecEnv, extractor: FrozenExtractor, stack: int = 4, sees: Sees = "labels") -> None:
-        space = features_space(venv.observation_space, extractor, stack, sees)
+    def __init__(
+        self,
+        venv: VecEnv,
+        extractor: FrozenExtractor,
+        stack: int = 4,
+        sees: Sees = "labels",
+        overlooked: Sequence[int] | None = None,
+    ) -> None:
+        """`overlooked` are the percepts that heads leave out, if not those that suit the extractor."""
+        space = features_space(venv.observation_space, extractor, stack, sees, overlooked)
         self.extractor = extractor
         self.stack, self.sees = stack, sees
         self.parts: list[VecEnv] = [self]
         if isinstance(venv, SideBySide):
-            self.parts = [FrozenFeatures(part, extractor, stack, sees) for part in venv.parts]
+            self.parts = [FrozenFeatures(part, extractor, stack, sees, overlooked) for part in venv.parts]
             venv = SideBySide(self.parts)
         super().__init__(venv, observation_space=space)
         self._stacked = FeatureStack(venv.num_envs, space)
@@ -140,7 +148,9 @@ class FrozenFeaturesWrapper(gym.Wrapper[Any, Any, Any, Any]):
         )
 
 
-def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: int, sees: Sees) -> StackedFeatures:
+def features_space(
+    frames: gym.Space[Any], extractor: FrozenExtractor, stack: int, sees: Sees, overlooked: Sequence[int] | None = None
+) -> StackedFeatures:
     """The space of states that `extractor` makes of `frames`; `InputError` when it was fitted on others."""
     if stack < 1:
         raise InputError(f"stack: expected at least 1 frame, found {stack}")
@@ -149,7 +159,7 @@ def features_space(frames: gym.Space[Any], extractor: FrozenExtractor, stack: in
     if not isinstance(frames, gym.spaces.Box) or frames.dtype != np.uint8:
         raise InputError(f"environment: expected frames, a uint8 Box, found the observation space {frames}")
     extractor.require_frames(frames.shape, "environment")
-    return state_space(extractor, stack, sees)
+    return state_space(extractor, stack, sees, overlooked)
 
 
 def state_space(
@@ -157,7 +167,7 @@ def state_space(
 ) -> StackedFeatures:
     """The space of states of the percepts of `stack` frames; heads leave out `overlooked`, else what they should."""
     n_percepts = extractor.n_percepts(sees)
-    overlooked = extractor.overlooked if overlooked is None else overlooked
+    overlooked = extractor.overlooked(sees) if overlooked is None else overlooked
     if len(overlooked) == n_percepts:
         raise InputError(
             f"{extractor.folder}: expected a label that is no score and that is read from frames, found none"

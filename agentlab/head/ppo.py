@@ -49,7 +49,7 @@ class RewardDifferencePPO(LearnsDifference, PPO):
         reward_function: RewardFunction = environment_reward,
         life_loss_ends: bool = True,
         learning_rate: Any = 3e-4,
-        n_steps: int = 32,
+        n_steps: int = 16,
         batch_size: int = 512,
         n_epochs: int = 4,
         clip_range: Any = 0.2,

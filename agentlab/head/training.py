@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from agentlab.artefact import META, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.fields import flatten, to_plain
+from agentlab.head import checkpoint as checkpoints
 from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
 from agentlab.head.course import Course, Refresh
 from agentlab.head.difference import WithoutLabels
@@ -33,6 +35,7 @@ from agentlab.head.spaces import StackedFeatures
 from agentlab.metrics import MetricsLog, NoMetrics
 from agentlab.progress import NoProgress, Progress
 from agentlab.recipe import DQNConfig
+from agentlab.seeds import first_seed
 from agentlab.spaces import to_plain as space_to_plain
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 
 IDENTITY = ("seed", "env", "env_kwargs")
 """What a training that goes on must share with the interrupted one, beside its configuration."""
+PROCESSES = 8
+"""Copies of an environment that needs a process for each, unless told otherwise."""
 PPO_PARTS = 2
 """Parts of the environments that PPO steps in turn: one steps while the other is attended to."""
 HEAD_THREADS = 1
@@ -76,10 +81,15 @@ def train(
     """
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
+    config = with_copies(config, env_id, env_kwargs)
     if recordings or config.dqn.recorded_updates:
         require_learning_from_recordings(config, recordings, refreshes=refresh is not None)
-    with devices.computing(threads or HEAD_THREADS), closing(open_frames(env_id, env_kwargs, config, seed)) as frames:
-        env = FrozenFeatures(frames, extractor, config.stack, config.sees)
+    with (
+        devices.computing(threads or HEAD_THREADS),
+        closing(open_frames(env_id, env_kwargs, config, first_seed(seed, "train"))) as frames,
+    ):
+        overlooked = checkpoints.overlooked(checkpoint)
+        env = FrozenFeatures(frames, extractor, config.stack, config.sees, overlooked)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
         progress.say(
@@ -94,6 +104,8 @@ def train(
             env.archive = model.replay_buffer.archive = FrameArchive(extractor.frame_shape)
         course = Course(model, env, config.total_steps, checkpoint, progress, metrics)
         course.restore(identity)
+        if model.num_timesteps:
+            model.set_random_seed(first_seed(seed, "train", model.num_timesteps))
         if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
         with timing.recorded() as split:
@@ -104,7 +116,7 @@ def train(
                     course.refresh(meta, refresh)
                     course.keep()
             reached = course.learn(split)
-        meta = describe(env, env_id, env_kwargs, config, recordings, seed=seed) | {"metrics": reached}
+        meta |= describe_parents(env.extractor, recordings) | {"metrics": reached}
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
         write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
@@ -122,6 +134,16 @@ def require_learning_from_recordings(
         raise InputError("recordings: expected dqn.recorded_updates above 0 to learn from them, found 0")
     if refreshes:
         raise InputError("refresh.at: recorded play is seen by one eye only; leave out dqn.recorded_updates")
+
+
+def with_copies(config: HeadConfig, env_id: str, env_kwargs: Mapping[str, Any]) -> HeadConfig:
+    """The configuration, with fewer environments, but rollouts as large, where each needs a process."""
+    if config.n_envs is not None or not agentlab_envs.needs_processes(env_id, env_kwargs):
+        return config
+    fewer = replace(config, n_envs=PROCESSES)
+    if config.algorithm != "ppo":
+        return fewer
+    return replace(fewer, ppo=replace(config.ppo, rollout=config.ppo.rollout * config.num_envs // PROCESSES))
 
 
 def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:
@@ -224,12 +246,15 @@ def describe(
         "reward": config.reward,
         "target": config.target,
         "recipe": to_plain(config),
-        "extractor": env.extractor.fingerprint,
-        "parents": [
-            {"kind": "extractor", "path": str(env.extractor.folder), "sha256": env.extractor.fingerprint},
-            *({"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings),
-        ],
+        **describe_parents(env.extractor, recordings),
     }
+
+
+def describe_parents(extractor: FrozenExtractor, recordings: Sequence[Recording]) -> dict[str, Any]:
+    """What `meta.json` says of what a head was trained on."""
+    recorded = ({"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings)
+    seen_through = {"kind": "extractor", "path": str(extractor.folder), "sha256": extractor.fingerprint}
+    return {"extractor": extractor.fingerprint, "parents": [seen_through, *recorded]}
 
 
 def _layers(dqn: DQNConfig) -> dict[str, bool]:

@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import AtariPreprocessing, TimeLimit
 
 from agentlab_envs.atari_labels import AtariLabels, MemoryTrace
+from agentlab_envs.car_racing import CarRacingLabels
 from agentlab_envs.lives import LivesLost
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _PREPROCESSING = set(inspect.signature(AtariPreprocessing).parameters) - {"env"}
 
 
 def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.Env[Any, Any]:
-    """The environment for an id; Atari games with `AtariPreprocessing` (84x84, grey, 4 frames a step) and labels.
+    """The environment for an id; Atari games with `AtariPreprocessing` (84x84, grey, 4 frames a step) and labels, and
+    CarRacing with labels.
 
     `kwargs` go to `gymnasium.make`, for Atari games also to `AtariPreprocessing`. Raises Gymnasium's errors for an
     unknown id, and its `DependencyNotInstalled` for an Atari game without ale-py.
@@ -35,11 +37,12 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
     if render_mode is not None:
         kwargs["render_mode"] = render_mode
     if not _is_atari(_spec(env_id)):
-        return gym.make(env_id, **kwargs)
+        env: gym.Env[Any, Any] = gym.make(env_id, **kwargs)
+        return CarRacingLabels(env) if CarRacingLabels.knows(env) else env
     options = ATARI_DEFAULTS | kwargs
     preprocessing = {name: options.pop(name) for name in _PREPROCESSING & options.keys()}
     max_episode_steps = options.pop("max_episode_steps", None)
-    env: gym.Env[Any, Any] = gym.make(env_id, **{"frameskip": 1} | options)
+    env = gym.make(env_id, **{"frameskip": 1} | options)
     labelled = AtariLabels.knows(env)
     env = LivesLost(AtariPreprocessing(MemoryTrace(env) if labelled else env, **preprocessing))
     if labelled:

@@ -75,6 +75,11 @@ def test_runs_differ_in_the_part_alone_and_see_through_one_eye(tmp_path: Path):
     ]
 
 
+def test_what_a_recipe_is_without_already_stays_away():
+    recipe = ablation.changed(RECIPE, "head.dqn.without", ("double",))
+    assert ablation.changed(recipe, "head.dqn.without", ("dueling",)).head.dqn.without == ("double", "dueling")
+
+
 def test_an_interrupted_measurement_goes_on(tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         measured(tmp_path, Runner(stop_at=5), "Pong")

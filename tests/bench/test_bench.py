@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from tiny import CATCH, fitted, recorded
 import agentlab_envs
 from agentlab.bench import memory, scaling, throughput
 from agentlab.bench.subject import Subject
+from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures
 from agentlab.head.training import build, open_frames
@@ -130,6 +132,12 @@ def test_scaling_measures_numbers_of_environments_and_a_growing_memory(
     assert "of the first" in scaling.table(found)
     scaling.plot(found, tmp_path / "plot.svg")
     assert "<svg" in (tmp_path / "plot.svg").read_text()
+
+
+def test_scaling_refuses_continuous_actions_before_it_measures(square_extractor: FrozenExtractor):
+    subject = Subject(square_extractor, "games:Test/Continuous-v0", {}, replace(SMALL, algorithm="ppo"))
+    with pytest.raises(InputError, match="bench scaling: expected discrete actions"):
+        scaling.measure(subject, seed=0, progress=NoProgress())
 
 
 def test_sb3_s_networks_play_an_atari_game_as_sb3_makes_it_and_our_fast_one():

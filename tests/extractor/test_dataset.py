@@ -76,6 +76,15 @@ class TestSplit:
         assert one == same != other
         assert len(one) == 6
 
+    @settings(deadline=None)
+    @given(LENGTHS, LENGTHS, st.integers(0, 100))
+    def test_is_the_same_in_a_recording_whatever_others_come_after_it(
+        self, first: list[int], second: list[int], seed: int
+    ):
+        recordings: Any = [pretend(first), [PretendEpisode(100 + index, n) for index, n in enumerate(second)]]
+        alone, both = (episodes_of(split(recordings[:n], 0.3, seed)[1]) for n in (1, 2))
+        assert {index for index in both if index < 100} == alone
+
     def test_takes_episodes_of_all_recordings(self):
         recordings: Any = [pretend([5, 5]), pretend([5, 5])]
         trained_on, held_out = split(recordings, 0.5, 0)
@@ -90,6 +99,13 @@ class TestFrameDataset:
         numbers = data.draw(st.lists(st.integers(0, sum(lengths) - 1), min_size=1, max_size=20))
         found = frames.frames(np.array(numbers))
         np.testing.assert_array_equal(found, frames.labels[numbers])
+
+    def test_tells_how_often_labels_change_within_episodes_and_between_frames_that_follow_each_other(self):
+        episodes: Any = pretend([5, 1, 5])
+        np.testing.assert_array_equal(FrameDataset(episodes).change_rates(), [0.0, 1.0])
+        episodes[0].labels[:, 0] = [0, 0, 1, np.nan, 1]
+        np.testing.assert_array_equal(FrameDataset(episodes).change_rates(), [1 / 8, 1.0])
+        assert np.isnan(FrameDataset(episodes, limit=5).change_rates()).all()
 
     @settings(deadline=None)
     @given(LENGTHS, st.integers(1, 50), st.integers(0, 100))

@@ -182,7 +182,7 @@ class TestStandardisedFeatures:
     def test_leave_predictions_as_they_were(self, squares: Recording):
         assert squares.label_schema is not None
         torch.manual_seed(0)
-        eye = Eye(architecture([squares], squares.require_labels(), CONFIG, 0), squares.require_labels()).eval()
+        eye = Eye(architecture([squares], squares.require_labels(), [], CONFIG, 0), squares.require_labels()).eval()
         frames = torch.from_numpy(squares[0].frames(range(11)))
         with torch.no_grad():
             before = eye.predictors(eye.network(frames))
@@ -190,7 +190,7 @@ class TestStandardisedFeatures:
             features = eye.network(frames)
         torch.testing.assert_close(eye.predictors(features), before, rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(features.mean(dim=0), torch.zeros(8), atol=1e-3, rtol=0)
-        torch.testing.assert_close(features.std(dim=0), torch.ones(8), atol=1e-3, rtol=0)
+        torch.testing.assert_close(features.std(dim=0, correction=0), torch.ones(8), atol=1e-3, rtol=0)
 
 
 class TestLoop:

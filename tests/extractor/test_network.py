@@ -134,3 +134,44 @@ class TestDropout:
         assert not torch.equal(module(frames()), module(frames()))
         module.eval()
         assert torch.equal(module(frames()), module(frames()))
+
+
+class TestScoreboard:
+    def made(self, n_features: int) -> ExtractorNetwork:
+        torch.manual_seed(0)
+        return ExtractorNetwork(
+            (33, 47), n_features, channels=4, keypoints=3, dropout=[0.0] * N_COMPONENTS, scoreboard=[2, 3, 4]
+        )
+
+    def test_is_seen_by_the_last_features_alone_and_they_see_nothing_else(self):
+        module, seen = self.made(16), frames()
+        module.normalise(frames(n=5))
+        other_board, other_game = seen.clone(), seen.clone()
+        other_board[:, 2:5] = 255 - other_board[:, 2:5]
+        other_game[:, 5:] = 255 - other_game[:, 5:]
+        torch.testing.assert_close(module(other_board)[:, :12], module(seen)[:, :12], rtol=0, atol=0)
+        torch.testing.assert_close(module(other_game)[:, 12:], module(seen)[:, 12:], rtol=0, atol=0)
+        assert (module(other_board)[:, 12:] != module(seen)[:, 12:]).all()
+
+    def test_features_are_rescaled_as_all_others(self):
+        module, seen = self.made(16), frames()
+        mean, scale = torch.randn(16), torch.rand(16) + 0.5
+        before = module(seen)
+        module.rescale_features(mean, scale)
+        torch.testing.assert_close(module(seen), (before - mean) / scale, rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize(("n_features", "apart"), [(1, 0), (3, 0), (4, 1), (7, 1), (15, 3), (128, 4)])
+    def test_takes_at_most_a_quarter_of_the_features_and_without_any_is_seen_as_all_else_is(
+        self, n_features: int, apart: int
+    ):
+        module, pixels = self.made(n_features), frames(n=1).float().requires_grad_()
+        features = module(pixels)
+        assert features.shape == (1, n_features)
+        features[:, : n_features - apart].abs().sum().backward()
+        assert pixels.grad is not None
+        assert bool((pixels.grad[:, 2:5] != 0).any()) == (apart == 0)
+
+    @pytest.mark.parametrize("rows", [[33], [-1], [1.5], ["2"]])
+    def test_is_made_of_rows_of_the_frame(self, rows: list[int]):
+        with pytest.raises(ValueError, match="scoreboard: expected rows from 0 to 32"):
+            ExtractorNetwork((33, 47), 16, 4, 3, [0.0] * N_COMPONENTS, scoreboard=rows)

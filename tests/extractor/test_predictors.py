@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, r2_score
 from torch.nn import functional as F  # noqa: N812
 
-from agentlab.extractor.predictors import SHARPNESS, LabelPredictors, scores
+from agentlab.extractor.predictors import L1_BETA, LabelPredictors, scores
 from agentlab.labels import LabelSchema
 
 SCHEMA = LabelSchema.from_dict(
@@ -78,7 +78,7 @@ class TestLoss:
         standard = (40 - made.mean[0]) / made.scale[0]
         expected = [
             F.binary_cross_entropy_with_logits(outputs[:, PRESENCE], torch.tensor([[1.0, 1, 1], [0, 1, 0]])),
-            F.smooth_l1_loss(outputs[0, 0], standard, beta=SHARPNESS),
+            F.smooth_l1_loss(outputs[0, 0], standard, beta=L1_BETA),
             F.cross_entropy(outputs[:, SCREEN], torch.tensor([2, 0])),
             F.binary_cross_entropy_with_logits(outputs[0, 4], torch.tensor(1.0)),
         ]
@@ -90,10 +90,11 @@ class TestLoss:
             | {"seen": {"kind": "flag"}},
             "test",
         )
-        steps = np.arange(100)
         made = LabelPredictors(schema, 2)
-        made.begin_at(np.stack([steps // 5 % 9, steps // 20, 0 * steps, steps // 60], axis=1).astype(np.float32))
-        torch.testing.assert_close(made.weight, torch.tensor([1.0, 0.4 * 100 / 99, 0.1, 1.0]))
+        made.weigh(np.array([0.2, 0.04, 0.0, 0.01]))
+        torch.testing.assert_close(made.weight, torch.tensor([1.0, 0.4, 0.1, 1.0]))
+        made.weigh(np.full(4, np.nan))
+        torch.testing.assert_close(made.weight, torch.ones(4))
 
     def test_is_nearly_nothing_for_right_predictions(self):
         made = predictors()
@@ -261,6 +262,10 @@ class TestScores:
         found = scored([[NAN] * 3] * 2, [[5, 0, 0]] * 2)
         assert [found["x"]["r2"], found["screen"]["accuracy"], found["visible"]["f1"]] == [None] * 3
         assert {label["frames"] for label in found.values()} == {0}
+
+    def test_of_what_has_one_value_alone_cannot_be_told(self):
+        assert scored([[0, 0, 1]] * 3, [[0, 0, 1]] * 3)["visible"]["f1"] is None
+        assert scored([[0, 1, 0]] * 3, [[0, 1, 0]] * 3)["screen"]["accuracy"] is None
 
     def test_of_a_flag_predicted_but_never_true_are_nothing(self):
         assert scored([[0, 0, 0]], [[0, 0, 1]])["visible"]["f1"] == 0.0

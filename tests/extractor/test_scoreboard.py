@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,22 @@ from tiny import CONFIG, SQUARE, recorded
 from agentlab.extractor import FrozenExtractor, fit
 from agentlab.extractor.scoreboard import scoreboard
 from agentlab.recording import Recording
+
+
+class Noise:
+    """An episode of noise with rewards so frequent that few steps are away from one."""
+
+    def __init__(self, rewarded_every: int, n_steps: int = 6_000) -> None:
+        self.n_steps, self.n_frames = n_steps, n_steps + 1
+        self.rewards = (np.arange(n_steps) % rewarded_every == 0).astype(float)
+        self.recording = SimpleNamespace(frame_shape=(20, 20))
+
+    def frames(self, at: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(int(at[0])).integers(0, 256, (len(at), 20, 20), np.uint8)
+
+    def info(self, t: int) -> dict[str, Any]:  # noqa: ARG002
+        return {}
+
 
 SCORED = "games:Test/Scored-v0"
 BOARD = [2, 3, 4, 5]
@@ -42,6 +60,11 @@ class TestIsFound:
     def test_nowhere_where_rewards_are_paid_all_the_time(self, squares: Recording):
         assert scoreboard(squares) == []
 
+    def test_nowhere_where_noise_is_all_around_frequent_rewards(self):
+        noise: Any = Noise(rewarded_every=8)
+        assert scoreboard([noise] * 4) == []
+        assert len(noise.rewards) * 4 > 5 * 500
+
     def test_nowhere_in_too_few_steps(self, scored: Recording):
         assert scoreboard(scored[:2]) == []
 
@@ -55,13 +78,27 @@ class TestIsKeptApart:
         unseen = frames.copy()
         unseen[:, BOARD] = np.random.default_rng(0).integers(0, 256, unseen[:, BOARD].shape, np.uint8)
         before, after = eye.percepts(frames), eye.percepts(unseen)
-        kept = [signal for signal in range(before.shape[1]) if signal not in eye.overlooked]
+        kept = [signal for signal in range(before.shape[1]) if signal not in eye.overlooked()]
         assert kept
         np.testing.assert_array_equal(after[:, kept], before[:, kept])
         assert (after != before).any()
 
+    def test_from_a_head_that_sees_features_too(self, scored: Recording, eye: FrozenExtractor):
+        frames = self.frames(scored)
+        unseen = frames.copy()
+        unseen[:, BOARD] = 255 - unseen[:, BOARD]
+        before, after = eye.percepts(frames, "all"), eye.percepts(unseen, "all")
+        kept = [percept for percept in range(before.shape[1]) if percept not in eye.overlooked("all")]
+        assert len(kept) > eye.n_features // 2
+        np.testing.assert_array_equal(after[:, kept], before[:, kept])
+
+    def test_unless_told_otherwise(self, scored: Recording, tmp_path: Path):
+        config = replace(CONFIG, scoreboard=False)
+        plain = fit([scored], config, tmp_path / "extractor", device="cpu", threads=1)
+        assert plain.meta["architecture"]["scoreboard"] == []
+
     def test_and_is_read_all_the_same(self, eye: FrozenExtractor):
-        assert eye.meta["architecture"]["score_labels"] == ["score"]
+        assert eye.meta["architecture"]["board_labels"] == ["score"]
         assert eye.meta["labels"]["score"]["r2"] > 0.9
         assert eye.meta["labels"]["square_x"]["r2"] > 0.9
 

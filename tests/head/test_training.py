@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
@@ -26,9 +27,10 @@ from agentlab.artefact import sha256
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import Agent, FrozenFeatures, checkpoint, course, train, training
-from agentlab.head.dqn import DifferencePolicy
+from agentlab.head.dqn import DifferencePolicy, RewardDifferenceDQN
+from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.readout import Scalar
-from agentlab.head.training import open_frames
+from agentlab.head.training import open_frames, with_copies
 from agentlab.progress import NoProgress, NoTask
 from agentlab.recipe import DQNConfig, HeadConfig, PPOConfig
 
@@ -266,6 +268,13 @@ class TestAgent:
         with pytest.raises(InputError, match=r"head/meta.json: trained on the extractor [0-9a-f]{12}, found"):
             Agent.load(run, "cpu")
 
+    @pytest.mark.parametrize(("field", "value"), [("stack", 0), ("overlooked", [-1]), ("overlooked", ["a"])])
+    def test_with_what_no_head_has_is_refused(self, config: HeadConfig, field: str, value: Any, run: Path):
+        file = trained(run, config) / "meta.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {field: value}))
+        with pytest.raises(InputError, match=f"field '{field}': expected"):
+            Agent.load(run, "cpu")
+
     @pytest.mark.parametrize("name", ["weights.safetensors", "meta.json"])
     def test_with_a_damaged_file_is_refused(self, config: HeadConfig, name: str, run: Path):
         file = trained(run, config) / name
@@ -288,6 +297,37 @@ def test_a_head_without_some_parts_is_made_anew_as_it_was_trained(run: Path):
     assert policy.q_net.state_value is None
     assert isinstance(policy.q_net.readout, Scalar)
     assert not any(isinstance(part, torch.nn.LayerNorm) for part in policy.modules())
+
+
+@pytest.mark.parametrize("algorithm", ["dqn", "ppo"])
+def test_environments_that_need_a_process_each_are_fewer_and_rollouts_as_large(algorithm: Any):
+    config = HeadConfig(algorithm)
+    assert with_copies(config, "agentlab/Catch-v0", {}) == config
+    fewer = with_copies(config, "games:Test/Square-v0", {})
+    assert fewer.num_envs == 8
+    if algorithm == "ppo":
+        assert fewer.ppo.rollout * 8 == config.ppo.rollout * config.num_envs
+    assert with_copies(fewer, "games:Test/Square-v0", {}) == fewer
+    assert with_copies(replace(config, n_envs=20), "games:Test/Square-v0", {}).num_envs == 20
+
+
+def test_the_algorithms_defaults_are_those_of_recipes():
+    ppo, dqn = inspect.signature(RewardDifferencePPO).parameters, inspect.signature(RewardDifferenceDQN).parameters
+    for name, field in {
+        "n_steps": "rollout",
+        "n_epochs": "epochs",
+        "ent_coef": "entropy",
+        "batch_size": "batch_size",
+    }.items():
+        assert ppo[name].default == getattr(PPOConfig(), field)
+    for name, field in {
+        "gamma": "gamma",
+        "n_steps": "n_steps",
+        "tau": "target_rate",
+        "batch_size": "batch_size",
+    }.items():
+        assert dqn[name].default == getattr(DQNConfig(), field)
+    assert dqn["gradient_steps"].default == DQNConfig().updates_per_step * HeadConfig().num_envs
 
 
 def test_continuous_actions_are_learned_and_played(run: Path):
