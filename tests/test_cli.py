@@ -20,6 +20,8 @@ from agentlab.recording import Recording
 
 BINARY = [sys.executable, "-m", "agentlab"]
 
+RECIPES = "atari100k, breakout, carracing, catch, freeway, pong"
+
 
 def test_help_lists_every_command_in_a_line(agentlab: Command):
     for outcome in (agentlab(), agentlab("--help"), agentlab("-h")):
@@ -67,10 +69,13 @@ def test_version(agentlab: Command):
             ["train", "x", "--env", "e", "--out", "o", "--algorithm", "pp"],
             "expected 'dqn' or 'ppo', found 'pp'. Did you mean 'ppo'?",
         ),
-        (["run"], "expected a RECIPE first (atari100k, breakout, catch, freeway, pong, or a YAML file), found nothing"),
+        (
+            ["run"],
+            "expected a RECIPE first (atari100k, breakout, carracing, catch, freeway, pong, or a YAML file), found nothing",
+        ),
         (
             ["run", "--seed", "1", "pong"],
-            "expected a RECIPE first (atari100k, breakout, catch, freeway, pong, or a YAML file), found '--seed'",
+            f"expected a RECIPE first ({RECIPES}, or a YAML file), found '--seed'",
         ),
         (["run", "pong", "--head.dqn.hidden", "64", "wide"], "--head.dqn.hidden: expected a list"),
         (["run", "pong", "--resume", "--force"], "--resume and --force"),

@@ -79,8 +79,9 @@ def fit(
             claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
         _restore(learner, checkpoint)
         progress = progress or NoProgress()
-        if board := described["scoreboard"]:
-            progress.say(f"fit: rows {board[0]} to {board[-1]} keep the score: seen apart")
+        if any(described["scoreboard"]):
+            top, bottom = described["scoreboard"]
+            progress.say(f"fit: {top} rows at the top and {bottom} at the bottom only keep the score: seen apart")
         for recording in recordings:
             progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
         if config.frames is not None and len(trained_on) < config.frames:
@@ -182,7 +183,7 @@ def architecture(
         "channels": config.channels,
         "keypoints": config.keypoints,
         "dropout": dropout_probabilities(config.dropout, N_COMPONENTS, generator),
-        "scoreboard": scoreboard(episodes) if config.scoreboard else [],
+        "scoreboard": list(scoreboard(episodes)) if config.scoreboard else [0, 0],
         "board_labels": [name for name in schema if name in points.union(counting)],
     }
 

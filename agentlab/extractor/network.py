@@ -37,13 +37,19 @@ class ExtractorNetwork(nn.Module):
         channels: int,
         keypoints: int,
         dropout: Sequence[float],
-        scoreboard: Sequence[int] = (),
+        scoreboard: Sequence[int] = (0, 0),
     ) -> None:
-        """`dropout`: a probability for each of the `N_COMPONENTS`, see `dropout_probabilities`."""
+        """`dropout`: a probability for each of the `N_COMPONENTS`, see `dropout_probabilities`; `scoreboard`: how many
+        rows it has at the top and at the bottom."""
         super().__init__()
         if len(dropout) != N_COMPONENTS:
             raise ValueError(f"dropout: expected {N_COMPONENTS} probabilities, found {len(dropout)}")
         height, width, depth = (*frame_shape, 1)[:3]
+        n_board = n_board_features(n_features, scoreboard)
+        top, bottom = scoreboard if n_board else (0, 0)
+        if min(top, bottom) < 0 or top + bottom >= height:
+            raise ValueError(f"scoreboard: expected fewer rows than {height} at top and bottom, found {scoreboard}")
+        self._top, self._play, self._bottom = slice(top), slice(top, height - bottom), slice(height - bottom, height)
         self._bfloat16 = False
         self.register_buffer("pixel_mean", torch.zeros(1, depth, height, width))
         self.register_buffer("pixel_scale", torch.ones(1))
@@ -54,20 +60,11 @@ class ExtractorNetwork(nn.Module):
             _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[1]),
             _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[2]),
         )
-        self.keypoints = Keypoints(channels, keypoints, _quarter(height), _quarter(width))
-        if not all(isinstance(row, int) and 0 <= row < height for row in scoreboard):
-            raise ValueError(f"scoreboard: expected rows from 0 to {height - 1}, found {list(scoreboard)}")
-        n_board = n_board_features(n_features, scoreboard)
-        board = list(scoreboard) if n_board else []
+        self.keypoints = Keypoints(channels, keypoints, _quarter(height - top - bottom), _quarter(width))
         self.join = nn.Sequential(
             _component(nn.Linear(3 * keypoints, 256), dropout[3]), nn.Linear(256, n_features - n_board)
         )
-        self.register_buffer("scoreboard", torch.tensor(board, dtype=torch.long), persistent=False)
-        self.register_buffer("in_play", torch.ones(1, 1, height, 1), persistent=False)
-        self.scoreboard: Tensor
-        self.in_play: Tensor
-        self.in_play[:, :, self.scoreboard] = 0.0
-        self.board = nn.Linear(len(board) * width * depth, n_board) if board else None
+        self.board = nn.Linear((top + bottom) * width * depth, n_board) if n_board else None
 
     def fit_in_bfloat16(self, enabled: bool) -> None:
         """Lets convolutions compute in bfloat16; weights, positions and features stay float32."""
@@ -75,14 +72,18 @@ class ExtractorNetwork(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
-            pixels = _channels_first(frames).float().contiguous(memory_format=torch.channels_last)
-            standard = (pixels - self.pixel_mean) * self.pixel_scale
-            seen = self.trunk(standard if self.board is None else standard * self.in_play)
-            places = self.keypoints(seen)
+            places = self.keypoints(self.trunk(self._standard(frames, self._play)))
         features: Tensor = self.join(places)
-        if self.board is not None:
-            features = torch.cat([features, self.board(standard[:, :, self.scoreboard].flatten(1))], dim=1)
-        return features
+        if self.board is None:
+            return features
+        board = torch.cat([self._standard(frames, rows).flatten(1) for rows in (self._top, self._bottom)], dim=1)
+        return torch.cat([features, self.board(board)], dim=1)
+
+    def _standard(self, frames: Tensor, rows: slice) -> Tensor:
+        """Some rows of the frames, channels first, as how far each pixel is from its mean."""
+        pixels = _channels_first(frames)[:, :, rows].float().contiguous(memory_format=torch.channels_last)
+        standard: Tensor = (pixels - self.pixel_mean[:, :, rows]) * self.pixel_scale
+        return standard
 
     @torch.no_grad()
     def rescale_features(self, mean: Tensor, scale: Tensor) -> None:
@@ -133,8 +134,8 @@ class SigmoidGELU(nn.Module):
 
 
 def n_board_features(n_features: int, scoreboard: Sequence[int]) -> int:
-    """How many of `n_features` are read off the scoreboard, if there is one; with none it is seen as all else is."""
-    return min(BOARD_FEATURES, n_features // 4) if scoreboard else 0
+    """How many of `n_features` are read off the scoreboard, if there is one; if none are, it is seen as all else is."""
+    return min(BOARD_FEATURES, n_features // 4) if any(scoreboard) else 0
 
 
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:

@@ -17,7 +17,7 @@ EDGE = 0.2
 """Share of the rows at the top, and at the bottom, among which a scoreboard is looked for."""
 NEAR = 3
 """Steps around a reward, and from an episode's start, within which the screen shows it."""
-STRAY = 0.05
+STRAY = 0.001
 """How often a scoreboard may change away from rewards, as a share of how often it changes near them."""
 SURE = 0.9
 """The least share of rewards that change a scoreboard."""
@@ -28,8 +28,8 @@ ENOUGH_FRAMES = 20_000
 FRAMES_AT_ONCE = 256
 
 
-def scoreboard(episodes: Iterable[Episode]) -> list[int]:
-    """The rows near the upper and lower edge that change when a reward is paid or lives change, and at no other time.
+def scoreboard(episodes: Iterable[Episode]) -> tuple[int, int]:
+    """How many rows from the upper and the lower edge change when rewards are paid or lives change, and only then.
 
     Digits that early play never shows would mislead a network that sees them, so it doesn't. Rewards tell them, not
     labels; a screen without such rows gives none. Looks at no further episode after 20,000 frames.
@@ -40,15 +40,21 @@ def scoreboard(episodes: Iterable[Episode]) -> list[int]:
         if changes.n_near + changes.n_away >= ENOUGH_FRAMES:
             break
     if len(changes.at_reward) < FEWEST_REWARDS or changes.n_away < FEWEST_STEPS_AWAY:
-        return []
-    still = changes.away / changes.n_away <= STRAY * changes.near / changes.n_near
-    linked = np.flatnonzero(still & (changes.near > 0))
-    at_reward, height = np.array(changes.at_reward), len(still)
-    board: list[int] = []
-    for edge in (linked[linked < EDGE * height], linked[linked >= (1 - EDGE) * height]):
-        if len(edge) and at_reward[:, edge].any(axis=1).mean() >= SURE:
-            board += [row for row in range(int(edge[0]), int(edge[-1]) + 1) if still[row]]
-    return board
+        return 0, 0
+    strays = changes.away / changes.n_away > STRAY * changes.near / changes.n_near
+    changing, at_reward = changes.near > 0, np.array(changes.at_reward)
+    return _rows(strays, changing, at_reward), _rows(strays[::-1], changing[::-1], at_reward[:, ::-1])
+
+
+def _rows(strays: Mask, changing: Mask, at_reward: Mask) -> int:
+    """How many rows from the first on a scoreboard has: to the last that is `changing`, before any that strays.
+
+    `strays` `(height,)`: which rows change at other times too; `at_reward` `(n_rewards, height)`: which change at each.
+    """
+    n_rows = min(int(np.argmax(np.append(strays, True))), int(EDGE * len(strays)))
+    if at_reward[:, :n_rows].any(axis=1).mean() < SURE:
+        return 0
+    return int(np.flatnonzero(changing[:n_rows])[-1]) + 1
 
 
 class _Changes:
