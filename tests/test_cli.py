@@ -71,7 +71,7 @@ def test_version(agentlab: Command):
         ),
         (
             ["run"],
-            "expected a RECIPE first (atari100k, breakout, carracing, catch, freeway, pong, or a YAML file), found nothing",
+            f"expected a RECIPE first ({RECIPES}, or a YAML file), found nothing",
         ),
         (
             ["run", "--seed", "1", "pong"],
