@@ -58,6 +58,8 @@ def test_version(agentlab: Command):
         (["record"], "missing ENV, --out PATH; see agentlab record --help"),
         (["inspect", "x", "y"], "unexpected argument 'y'"),
         (["record", "e", "--out", "o", "--episods", "3"], "unknown option '--episods'. Did you mean '--episodes'?"),
+        (["run", "pong", "--extractor.scoreboard"], "Did you mean '--extractor.no-scoreboard'?"),
+        (["fit", "rec", "--out", "o", "--scoreboard"], "Did you mean '--no-scoreboard'?"),
         (["record", "e", "--out", "o", "--episodes", "few"], "--episodes: expected a whole number, found 'few'"),
         (
             ["record", "e", "--out", "o", "--episodes", "0"],

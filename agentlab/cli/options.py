@@ -74,10 +74,16 @@ def _flag(name: str) -> str:
     return "--" + name.removeprefix("recipe.").removeprefix("config.").replace("_", "-")
 
 
+def _switch(flag: str) -> str:
+    """What switches off what is on."""
+    group, dot, name = flag.rpartition(".")
+    return f"{group}{dot}no-{name}" if dot else f"--no-{flag.removeprefix('--')}"
+
+
 def _unknown(token: str, parsed: Common, prog: str) -> str:
     if not token.startswith("-"):
         return f"{prog}: unexpected argument {token!r}; see {prog} --help"
-    known = [_flag(name) for name, _ in flatten(parsed)]
+    known = [_switch(_flag(name)) if value is True else _flag(name) for name, value in flatten(parsed)]
     close = nearest(token.partition("=")[0], known)
     return f"{prog}: unknown option {token!r}.{close if 'Did you mean' in close else f' See {prog} --help'}"
 
