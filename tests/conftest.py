@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # as the command does, and in force only before OpenCV is imported
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # both as the command does, and in force only before OpenCV and
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch are imported
 
 from command import Command, Outcome
 from tiny import SQUARE, fitted, recorded
