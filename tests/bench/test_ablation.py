@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretended import PretendRunner, leave
 
 from agentlab import recipe as recipes
 from agentlab.bench import ablation
@@ -22,29 +23,19 @@ PARTS = {"1-step returns": ("head.dqn.n_steps", 1), "eye refreshed": ("refresh.a
 WORTH = {"complete": 0.0, "1-step-returns": -10.0, "eye-refreshed": 5.0}
 
 
-class Runner:
-    """Writes what a run leaves, with an eye of its own unless one is there; interrupts at the call of a number."""
+class Runner(PretendRunner):
+    """Makes an eye of a run's own unless one is there."""
 
     def __init__(self, stop_at: int = 0) -> None:
-        self.recipes: list[Recipe] = []
+        super().__init__(stop_at)
         self.eyes: list[str] = []
-        self._stop_at = stop_at
 
-    def __call__(self, recipe: Recipe, path: Path) -> Mapping[str, Any]:
-        self.recipes.append(recipe)
-        folder = RunFolder(path)
-        folder.begin(recipe, force=False)
-        if len(self.recipes) == self._stop_at:
-            raise KeyboardInterrupt
+    def fill(self, recipe: Recipe, folder: RunFolder) -> Mapping[str, Any]:
         if not folder.extractor.exists():
             folder.extractor.mkdir()
-            (folder.extractor / "meta.json").write_text(f'"eye of {path}"')
+            (folder.extractor / "meta.json").write_text(f'"eye of {folder.path}"')
         self.eyes.append((folder.extractor / "meta.json").read_text())
-        folder.head.mkdir()
-        (folder.head / "meta.json").write_text("{}")
-        folder.timings.write_text("{}")
-        folder.scores.write_text(json.dumps({"mean": 20.0 + recipe.seed + WORTH[path.parent.name]}))
-        return {}
+        return leave(folder, {"mean": 20.0 + recipe.seed + WORTH[folder.path.parent.name]})
 
 
 def measured(out: Path, runner: Runner, *games: str, **options: Any) -> dict[str, Any]:

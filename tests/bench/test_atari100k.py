@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretended import PretendRunner, leave
 from scipy.stats import trim_mean
 from tiny import SQUARE, recorded
 
@@ -37,22 +38,17 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     return recorded(SQUARE, tmp_path_factory.mktemp("labelled") / "recording", episodes=1)
 
 
-class Runner:
-    """Writes what a run leaves, and remembers the recipes; interrupts at the call of a number."""
+class Runner(PretendRunner):
+    """Copies a recording to where those of stage 1 and of refreshes are."""
 
     def __init__(self, recording: Recording, stop_at: int = 0) -> None:
-        self.recipes: list[Recipe] = []
-        self._recording, self._stop_at = recording, stop_at
+        super().__init__(stop_at)
+        self._recording = recording
 
-    def __call__(self, recipe: Recipe, path: Path) -> Mapping[str, Any]:
-        self.recipes.append(recipe)
-        folder = RunFolder(path)
-        folder.begin(recipe, force=False)
-        if len(self.recipes) == self._stop_at:
-            raise KeyboardInterrupt
+    def fill(self, recipe: Recipe, folder: RunFolder) -> Mapping[str, Any]:
         for place in (folder.recording, *map(folder.refresh_recording, range(1, len(recipe.refresh.at) + 1))):
             shutil.copytree(self._recording.path, place)
-        game = path.parent.name
+        game = folder.path.parent.name
         mean = SCORES[game][recipe.seed]
         random, human = REFERENCES.get(game, (0.0, None))
         scores = {
@@ -61,13 +57,8 @@ class Runner:
             "human_mean": human,
             "human_normalised": None if human is None else (mean - random) / (human - random),
         }
-        folder.head.mkdir()
-        (folder.head / "meta.json").write_text(json.dumps({"metrics": {"steps": 100_016}}))
-        folder.timings.write_text(
-            json.dumps({"record": 10.0, "fit": 20.0, "train": 100.0 + recipe.seed, "report": 5.0})
-        )
-        folder.scores.write_text(json.dumps(scores))
-        return scores
+        seconds = {"record": 10.0, "fit": 20.0, "train": 100.0 + recipe.seed, "report": 5.0}
+        return leave(folder, scores, steps=100_016, seconds=seconds)
 
 
 def measured(out: Path, runner: Runner, *games: str, **options: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretended import PretendRunner, leave
 from tiny import CATCH
 
 from agentlab.bench import labels
@@ -20,19 +21,10 @@ from agentlab.runfolder import RunFolder
 RECIPE = Recipe(env="ALE/Pong-v5", head=HeadConfig(total_steps=77))
 
 
-class Runner:
-    """Writes what a run leaves, the eye better with more frames; interrupts at the call of a number."""
+class Runner(PretendRunner):
+    """The eye is better with more frames."""
 
-    def __init__(self, stop_at: int = 0) -> None:
-        self.recipes: list[Recipe] = []
-        self._stop_at = stop_at
-
-    def __call__(self, recipe: Recipe, path: Path) -> Mapping[str, Any]:
-        self.recipes.append(recipe)
-        folder = RunFolder(path)
-        folder.begin(recipe, force=False)
-        if len(self.recipes) == self._stop_at:
-            raise KeyboardInterrupt
+    def fill(self, recipe: Recipe, folder: RunFolder) -> Mapping[str, Any]:
         frames = recipe.extractor.frames or 0
         scores = {
             "mean": frames / 10,
@@ -48,12 +40,9 @@ class Runner:
             "lost": {"kind": "number", "r2": -8.0, "frames": 9},
             "seen": {"kind": "flag", "f1": 1.0, "frames": 9},
         }
-        for part, meta in ((folder.extractor, {"labels": read}), (folder.head, {"metrics": {"steps": 77}})):
-            part.mkdir()
-            (part / "meta.json").write_text(json.dumps(meta))
-        folder.timings.write_text(json.dumps({"fit": 20.0, "train": 100.0}))
-        folder.scores.write_text(json.dumps(scores))
-        return scores
+        folder.extractor.mkdir()
+        (folder.extractor / "meta.json").write_text(json.dumps({"labels": read}))
+        return leave(folder, scores, steps=77, seconds={"fit": 20.0, "train": 100.0})
 
 
 def measured(out: Path, runner: Runner, **options: Any) -> dict[str, Any]:

@@ -170,7 +170,12 @@ class TestNetwork:
         assert any(isinstance(part, torch.nn.LayerNorm) for part in network.modules()) != dueling
         states = torch.arange(3)[:, None]
         hidden = network.q_net(network.extract_features(states, network.features_extractor))
-        if not dueling:
+        if dueling:
+            assert network.state_value is not None
+            torch.testing.assert_close(network.outputs(states).mean(dim=1), network.state_value(hidden))
+            behind = network.outputs(states) - network.advantage(hidden).unflatten(1, (-1, network.readout.n_outputs))
+            torch.testing.assert_close(behind, behind[:, :1].expand_as(behind))
+        else:
             torch.testing.assert_close(network.beyond_offset(states), network.advantage(hidden) * network.unit)
 
     def test_that_rewards_are_too_large_for_is_warned_of_once(self):
