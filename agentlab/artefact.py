@@ -95,8 +95,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
-    """The `meta.json` of the artefact in `folder`; `InputError` unless it is of this kind and format version."""
+def read_meta(folder: Path, kind: str, version: int, fields: Mapping[str, type] | None = None) -> dict[str, Any]:
+    """The `meta.json` of the artefact in `folder`.
+
+    Raises `InputError` unless it is of this kind and format version and has all `fields`, each of its type.
+    """
     meta = read_json(folder / META)
     if meta.get("kind") != kind:
         raise InputError(f"{folder / META}: field 'kind': expected {kind!r}, found {meta.get('kind')!r}")
@@ -105,6 +108,11 @@ def read_meta(folder: Path, kind: str, version: int) -> dict[str, Any]:
             f"{folder / META}: field 'format_version': this agentlab reads {version}, "
             f"found {meta.get('format_version')!r}"
         )
+    for name, of_type in (fields or {}).items():
+        if not isinstance(meta.get(name), of_type):
+            raise InputError(
+                f"{folder / META}: field {name!r}: expected a {of_type.__name__}, found {meta.get(name)!r}"
+            )
     return meta
 
 

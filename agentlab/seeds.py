@@ -1,4 +1,4 @@
-"""Seeds of the episodes that a run plays: none are played twice, by runs of other seeds, or in an evaluation."""
+"""Seeds of the episodes that a run plays: never those of an evaluation, and apart from those of other runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ USES: tuple[Use, ...] = ("record", "train", "refresh")
 def first_seed(seed: int, use: Use, number: int = 0) -> int:
     """Where the episodes or environments of one use are seeded from, one after the other; `number` tells uses apart.
 
-    Drawn from all there are, since runs with neighbouring seeds would else play nearly the same episodes.
+    Drawn from all there are, so that two hardly ever meet; runs with neighbouring seeds would else play nearly the same
+    episodes.
     """
     state = np.random.SeedSequence((seed, USES.index(use), number)).generate_state(1, np.uint64)
     return int(state[0] % (HIGHEST + 1))

@@ -75,9 +75,8 @@ def measure(
     """Agent steps a second of each, the median of `repeats`, with what the time of our trainings is spent on.
 
     The raw game has as many copies as the PPO head trains in. Heads have the threads that they train with, networks on
-    pixels one per core. SB3's networks on pixels play Atari games as SB3 makes
-    them, `make_atari_env`, and PPO on our fast vector environment besides. Resets are not counted: seeding a game takes
-    as long as a hundred steps.
+    pixels one per core. SB3's networks on pixels play Atari games as SB3 makes them, `make_atari_env`, and PPO on our
+    fast vector environment besides. Resets are not counted: seeding a game takes as long as a hundred steps.
     """
     ppo, dqn = subject.head_of("ppo"), subject.head_of("dqn")
     splits: dict[str, dict[str, float]] = {}

@@ -33,10 +33,6 @@ class FrameDataset:
         self._taken = spread(int(self._ends[-1]), limit or int(self._ends[-1]))
         labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
         self.labels = labels[self._taken]
-        follows = np.zeros(len(labels), np.bool_)
-        follows[1:] = True
-        follows[self._starts] = False
-        self._follows = follows[self._taken][1:] & (np.diff(self._taken) == 1)
 
     def __len__(self) -> int:
         return len(self._taken)
@@ -53,9 +49,10 @@ class FrameDataset:
 
         Frames of which the one before is not among these don't count; NaN if there are no others.
         """
-        if not self._follows.any():
+        follows = (np.diff(self._taken) == 1) & ~np.isin(self._taken[1:], self._starts)
+        if not follows.any():
             return np.full(self.labels.shape[1], np.nan)
-        before, after = self.labels[:-1][self._follows], self.labels[1:][self._follows]
+        before, after = self.labels[:-1][follows], self.labels[1:][follows]
         rates: npt.NDArray[np.float64] = ((before != after) & ~np.isnan(before) & ~np.isnan(after)).mean(axis=0)
         return rates
 

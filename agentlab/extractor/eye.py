@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from agentlab.extractor.network import ExtractorNetwork, n_board_features
+from agentlab.extractor.network import ExtractorNetwork
 from agentlab.extractor.predictors import LabelPredictors
 from agentlab.labels import LabelSchema
 
@@ -26,9 +26,7 @@ class Eye(nn.Module):
         network = dict(architecture)
         board_labels = network.pop("board_labels")
         self.network = ExtractorNetwork(**network)
-        n_features = network["n_features"]
-        n_board = n_board_features(n_features, network["scoreboard"])
-        self.predictors = LabelPredictors(schema, n_features, n_board, board_labels)
+        self.predictors = LabelPredictors(schema, network["n_features"], self.network.n_board, board_labels)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """The predicted labels as a head sees them, float32 `(n, n_outputs)` (see `LabelPredictors.signals`), and the

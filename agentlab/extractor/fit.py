@@ -57,10 +57,9 @@ def fit(
     """Fits an extractor on the labelled frames of `recordings`, freezes it and writes it to the folder `out`.
 
     The network begins at the weights of `start`, if given; its predictions stay on their scale but for numbers that
-    range much further. With a
-    `checkpoint` folder it goes on from the last whole stage kept there. Scores per label are taken on held-out
-    episodes. Raises `InputError` for recordings without labels, of different schemas or frame shapes, or with only one
-    episode, for a checkpoint of another fit, and when `out` exists.
+    range much further. With a `checkpoint` folder it goes on from the last whole stage kept there. Scores per label are
+    taken on held-out episodes. Raises `InputError` for recordings without labels, of different schemas or frame shapes,
+    or with only one episode, for a checkpoint of another fit, and when `out` exists.
     """
     require_room(out, force=force)
     check_recordings(recordings)

@@ -52,12 +52,7 @@ class FrozenExtractor(nn.Module):
     def load(cls, folder: str | Path, device: str = "auto") -> FrozenExtractor:
         """The extractor in `folder`; `InputError` when it is none, of another version, truncated or garbled."""
         folder = Path(folder)
-        meta = read_meta(folder, KIND, FORMAT_VERSION)
-        for name, kind in FIELDS.items():
-            if not isinstance(meta.get(name), kind):
-                raise InputError(
-                    f"{folder / META}: field {name!r}: expected a {kind.__name__}, found {meta.get(name)!r}"
-                )
+        meta = read_meta(folder, KIND, FORMAT_VERSION, FIELDS)
         schema = LabelSchema.from_dict(meta["label_schema"], f"{folder / META}: field 'label_schema'")
         try:
             eye = Eye(meta["architecture"], schema)

@@ -21,11 +21,11 @@ class ExtractorNetwork(nn.Module):
 
     Three convolutions bring the frame to a quarter of its size, `Keypoints` reads off positions, and a hidden and a
     linear layer make features of them, so that what lies elsewhere matters little: screens that were not fitted on,
-    with their bricks gone, are read by the same patterns. Made of components of a layer, GELU
-    and dropout (CN115495998A).
+    with their bricks gone, are read by the same patterns. Made of components of a layer, GELU and dropout
+    (CN115495998A).
 
-    The rows of a `scoreboard` are kept from all this and read by a linear layer, whose features are the last ones, as
-    many as `n_board_features` says.
+    The rows of a `scoreboard` are kept from all this and read by a linear layer, whose features are the last `n_board`.
+    With fewer than four features there are none, and those rows are seen as all others are.
 
     Takes uint8 frames `(n, height, width)` or `(n, height, width, channels)`; gives float32 `(n, n_features)`.
     """
@@ -45,7 +45,7 @@ class ExtractorNetwork(nn.Module):
         if len(dropout) != N_COMPONENTS:
             raise ValueError(f"dropout: expected {N_COMPONENTS} probabilities, found {len(dropout)}")
         height, width, depth = (*frame_shape, 1)[:3]
-        n_board = n_board_features(n_features, scoreboard)
+        self.n_board = n_board = min(BOARD_FEATURES, n_features // 4) if any(scoreboard) else 0
         top, bottom = scoreboard if n_board else (0, 0)
         if min(top, bottom) < 0 or top + bottom >= height:
             raise ValueError(f"scoreboard: expected fewer rows than {height} at top and bottom, found {scoreboard}")
@@ -131,11 +131,6 @@ class SigmoidGELU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(1.702 * x) / 1.702
-
-
-def n_board_features(n_features: int, scoreboard: Sequence[int]) -> int:
-    """How many of `n_features` are read off the scoreboard, if there is one; if none are, it is seen as all else is."""
-    return min(BOARD_FEATURES, n_features // 4) if any(scoreboard) else 0
 
 
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:

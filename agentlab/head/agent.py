@@ -67,8 +67,8 @@ class Agent:
         run = Path(run)
         extractor = FrozenExtractor.load(run / "extractor", device)
         folder = run / "head"
-        meta = read_meta(folder, KIND, FORMAT_VERSION)
-        _require_fields(meta, folder / META)
+        meta = read_meta(folder, KIND, FORMAT_VERSION, FIELDS)
+        _require_a_head(meta, folder / META)
         if meta.get("extractor") != extractor.fingerprint:
             raise InputError(
                 f"{folder / META}: trained on the extractor {str(meta.get('extractor'))[:12]}, found "
@@ -111,10 +111,7 @@ class Agent:
         return FramesToAction(self.extractor, self._policy, self.meta["sees"])
 
 
-def _require_fields(meta: dict[str, Any], file: Path) -> None:
-    for name, kind in FIELDS.items():
-        if not isinstance(meta.get(name), kind):
-            raise InputError(f"{file}: field {name!r}: expected a {kind.__name__}, found {meta.get(name)!r}")
+def _require_a_head(meta: dict[str, Any], file: Path) -> None:
     if meta["stack"] < 1:
         raise InputError(f"{file}: field 'stack': expected at least 1, found {meta['stack']}")
     if not all(isinstance(percept, int) and percept >= 0 for percept in meta["overlooked"]):

@@ -85,6 +85,14 @@ class Course:
             "seconds": {name: round(seconds, 3) for name, seconds in split.seconds().items()},
         }
 
+    def learn_refreshing(self, split: TimeSplit, meta: dict[str, Any], refresh: Refresh) -> None:
+        """Learns up to each refresh still to come and makes it, with a checkpoint before and after."""
+        for share in refresh.at[self.refreshes :]:
+            self.learn(split, until=round(share * self._total_steps))
+            self.keep()
+            self.refresh(meta, refresh)
+            self.keep()
+
     def refresh(self, meta: dict[str, Any], refresh: Refresh) -> None:
         """Goes on with the eye that `refresh` makes of what the head plays; `meta` describes the head."""
         with timing.spent("refresh"):

@@ -110,11 +110,7 @@ def train(
             learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
         with timing.recorded() as split:
             if refresh is not None:
-                for share in refresh.at[course.refreshes :]:
-                    course.learn(split, until=round(share * config.total_steps))
-                    course.keep()
-                    course.refresh(meta, refresh)
-                    course.keep()
+                course.learn_refreshing(split, meta, refresh)
             reached = course.learn(split)
         meta |= describe_parents(env.extractor, recordings) | {"metrics": reached}
     with new_folder(out, force=force) as folder:
