@@ -69,7 +69,7 @@ def fit(
         seams = seams or Seams()
         looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
         schema = recordings[0].require_labels()
-        counting = counters(schema, (episode.labels for recording in recordings for episode in recording))
+        counting = counters(schema, trained_on.labels_by_episode())
         described = start.eye.architecture if start else architecture(recordings, schema, counting, config, seed)
         torch.manual_seed(seed)
         learner = begin(Eye(described, schema), trained_on, looked_at, config, picked, seams, start)

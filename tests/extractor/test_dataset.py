@@ -107,6 +107,13 @@ class TestFrameDataset:
         np.testing.assert_array_equal(FrameDataset(episodes).change_rates(), [1 / 8, 1.0])
         assert np.isnan(FrameDataset(episodes, limit=5).change_rates()).all()
 
+    @given(LENGTHS, st.integers(1, 100))
+    def test_gives_the_labels_of_its_own_frames_episode_by_episode(self, lengths: list[int], limit: int):
+        some = FrameDataset(pretend(lengths), limit)
+        by_episode = some.labels_by_episode()
+        assert [set(rows[:, 0].tolist()) <= {index} for index, rows in enumerate(by_episode)] == [True] * len(lengths)
+        np.testing.assert_array_equal(np.concatenate(by_episode), some.labels)
+
     @settings(deadline=None)
     @given(LENGTHS, st.integers(1, 50), st.integers(0, 100))
     def test_gives_batches_in_the_order_asked_for(self, lengths: list[int], batch_size: int, seed: int):
