@@ -67,7 +67,7 @@ def check(recipe: Recipe) -> None:
     devices.pick(recipe.device)
     find_reward_function(recipe.head.reward)
     if recipe.head.dqn.recorded_updates:
-        require_learning_from_recordings(recipe.head, refreshes=bool(recipe.refresh.at))
+        require_learning_from_recordings(recipe.head)
     if list(recipe.refresh.at) != sorted(set(recipe.refresh.at)):
         raise InputError(f"refresh.at: expected rising shares of the training, found {list(recipe.refresh.at)}")
     env = environment.open_environment(recipe.env, recipe.env_kwargs)

@@ -34,7 +34,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "no changes in time": ("head.stack", 1),
     "features too": ("head.sees", "all"),
     "no advantage learning": ("head.dqn.widening", 0.0),
-    "warm start from recordings": ("head.dqn.recorded_updates", 5_000),
+    "no start on recorded play": ("head.dqn.recorded_updates", 0),
     "eye refreshed": ("refresh.at", (0.1, 0.35)),
 }
 """What is changed in the complete recipe, by name: a field and its value."""

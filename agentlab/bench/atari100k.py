@@ -35,7 +35,8 @@ Runner: TypeAlias = Callable[[Recipe, Path], Mapping[str, Any]]
 STAGE_1 = ("record", "fit")
 
 NOTE = (
-    "ours fits its eye on labelled frames in stage 1 (and in refreshes), recorded beyond the agent steps counted here; "
+    "ours fits its eye on labelled frames in stage 1 (and in refreshes), recorded beyond the agent steps counted here, "
+    "and its head learns from that recording first if the settings say so (recorded_updates); "
     "the published methods use no labels and no frames but those of their 100,000 steps"
 )
 EVALUATION = (

@@ -100,7 +100,8 @@ def learn_from(
 ) -> None:
     """Puts recorded play into the replay memory of `model`, which learns in `env`, and makes `updates` on it.
 
-    Raises `InputError` for recordings of other frames or actions.
+    Its frames are archived, if the memory has an archive, as those of the head's own play are. Raises `InputError` for
+    recordings of other frames or actions.
     """
     for recording in recordings:
         recording.require_episodes(1)
@@ -114,6 +115,7 @@ def learn_from(
     if not play.n_steps:
         raise InputError(f"recordings: expected at least {env.num_envs} steps, one for each environment, found fewer")
     seen = FrozenFeatures(play, env.extractor, env.stack, env.sees)
+    seen.archive = model.replay_buffer.archive
     states = seen.reset()
     paid = RewardDifference(seen, states, model.gamma, model.reward_function, model.target, model.life_loss_ends)
     with progress.task("recorded", play.n_steps * play.num_envs, "steps") as task:

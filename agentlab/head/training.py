@@ -83,7 +83,7 @@ def train(
     require_room(out, force=force)
     config = with_copies(config, env_id, env_kwargs)
     if recordings or config.dqn.recorded_updates:
-        require_learning_from_recordings(config, recordings, refreshes=refresh is not None)
+        require_learning_from_recordings(config, recordings)
     with (
         devices.computing(threads or HEAD_THREADS),
         closing(open_frames(env_id, env_kwargs, config, first_seed(seed, "train"))) as frames,
@@ -118,9 +118,7 @@ def train(
         write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
 
 
-def require_learning_from_recordings(
-    config: HeadConfig, recordings: Sequence[Recording] | None = None, *, refreshes: bool
-) -> None:
+def require_learning_from_recordings(config: HeadConfig, recordings: Sequence[Recording] | None = None) -> None:
     """Raises `InputError` unless the head can learn from recorded play, and from `recordings` if those are known."""
     if config.algorithm != "dqn" or config.true_labels:
         raise InputError("dqn.recorded_updates: only the head 'dqn' learns from them, and with predicted labels")
@@ -128,8 +126,6 @@ def require_learning_from_recordings(
         raise InputError("dqn.recorded_updates: expected recordings to learn from, found none; name them")
     if recordings and not config.dqn.recorded_updates:
         raise InputError("recordings: expected dqn.recorded_updates above 0 to learn from them, found 0")
-    if refreshes:
-        raise InputError("refresh.at: recorded play is seen by one eye only; leave out dqn.recorded_updates")
 
 
 def with_copies(config: HeadConfig, env_id: str, env_kwargs: Mapping[str, Any]) -> HeadConfig:

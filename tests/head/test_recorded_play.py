@@ -16,6 +16,7 @@ import agentlab_envs
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures, RewardDifferenceDQN
+from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.recorded_play import RecordedPlay, learn_from
 from agentlab.progress import NoProgress
 from agentlab.recording import RandomPolicy, Recording, record
@@ -81,6 +82,20 @@ def test_memory_holds_the_recorded_differences_and_updates_are_made(
     assert any((weight != old).any() for weight, old in zip(model.q_net.parameters(), before, strict=True))
     model.learn(40)
     assert model.replay_buffer.size() == 40
+    env.close()
+
+
+def test_another_eye_sees_recorded_play_anew(recording: Recording, square_extractor: FrozenExtractor):
+    env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 2, seed=0), square_extractor, stack=2)
+    model = RewardDifferenceDQN("MlpPolicy", env, seed=0, buffer_size=1000)
+    model.set_logger(Logger(None, []))
+    model.replay_buffer.archive = FrameArchive(square_extractor.frame_shape)
+    learn_from([recording], model, env, 1, NoProgress())
+    model.replay_buffer.see_anew(
+        lambda frames: np.repeat(frames.mean(axis=(1, 2))[:, None], square_extractor.n_percepts("labels"), 1)
+    )
+    expected = recording[0].frames(range(10)).mean(axis=(1, 2)).astype(np.float16)
+    np.testing.assert_array_equal(model.replay_buffer.observations[:10, 0, 0], expected)
     env.close()
 
 
