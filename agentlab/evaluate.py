@@ -180,7 +180,7 @@ def evaluate(
     return Scores(env_id, kwargs, seed, play, random, None if game is None else game["human"])
 
 
-def first_seed(seed: int) -> int:
+def first_evaluation_seed(seed: int) -> int:
     """The seed of the first episode of the evaluation `seed`: those of another evaluation begin with others."""
     return FIRST_EVALUATION_SEED + seed * MAX_COPIES
 
@@ -194,10 +194,10 @@ def _play(
     """
     import agentlab_envs
 
-    venv = agentlab_envs.make_vec(env_id, copies, first_seed(seed), **env_kwargs)
+    venv = agentlab_envs.make_vec(env_id, copies, first_evaluation_seed(seed), **env_kwargs)
     try:
-        at_random = RandomActor(venv.action_space, first_seed(seed))
-        actor = at_random if actor is None else NowAndThenRandom(actor, at_random, first_seed(seed))
+        at_random = RandomActor(venv.action_space, first_evaluation_seed(seed))
+        actor = at_random if actor is None else NowAndThenRandom(actor, at_random, first_evaluation_seed(seed))
         quotas = [len(range(first, episodes, copies)) for first in range(copies)]
         finished = _play_quotas(actor, venv, quotas, task)
     finally:
@@ -234,8 +234,10 @@ def _as_precise_as_rewards(total: float) -> float:
 
 def with_time_limit(env_id: str, env_kwargs: dict[str, Any], max_steps: int) -> dict[str, Any]:
     """`env_kwargs`, with a time limit for an environment made by `gym.make` that states none."""
+    from agentlab_envs import needs_processes
+
     spec = _spec(env_id)
-    if spec is None or spec.max_episode_steps or spec.vector_entry_point:
+    if spec is None or spec.max_episode_steps or not needs_processes(env_id, env_kwargs):
         return env_kwargs
     return {"max_episode_steps": max_steps} | env_kwargs
 

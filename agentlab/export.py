@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agentlab import __version__
 from agentlab.artefact import require_absent, sha256, write_file
 from agentlab.errors import AgentlabError, InputError, MissingExtraError
-from agentlab.evaluate import first_seed
+from agentlab.evaluate import first_evaluation_seed
 from agentlab.onnx_model import OPSET, to_onnx
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def real_frames(agent: Agent, n: int, seed: int) -> npt.NDArray[np.uint8]:
     stack = agent.meta["stack"]
     env = agentlab_envs.make(agent.env_id, **agent.env_kwargs)
     try:
-        frame, _ = env.reset(seed=first_seed(seed))
+        frame, _ = env.reset(seed=first_evaluation_seed(seed))
         env.action_space.seed(seed)
         frames = [frame]
         while len(frames) < n + stack - 1:

@@ -66,8 +66,7 @@ def check(recipe: Recipe) -> None:
     """Raises `InputError` for what in recipe, environment or recordings would stop a stage later."""
     devices.pick(recipe.device)
     find_reward_function(recipe.head.reward)
-    if recipe.head.dqn.recorded_updates:
-        require_learning_from_recordings(recipe.head)
+    require_learning_from_recordings(recipe.head, recipe.env)
     if list(recipe.refresh.at) != sorted(set(recipe.refresh.at)):
         raise InputError(f"refresh.at: expected rising shares of the training, found {list(recipe.refresh.at)}")
     env = environment.open_environment(recipe.env, recipe.env_kwargs)
@@ -92,6 +91,8 @@ def _check_recordings(recipe: Recipe, frame_shape: tuple[int, ...], labels: Labe
         require_sample(name)
     recordings = [Recording(recording_path(name)) for name in recipe.recordings]
     check_recordings(recordings)
+    if recipe.head.recorded_updates:
+        require_learning_from_recordings(recipe.head, recipe.env, recordings)
     found = tuple(recordings[0].frame_shape)
     if found != frame_shape:
         raise InputError(
@@ -173,7 +174,7 @@ def _train(
             device=recipe.device,
             threads=recipe.threads,
             checkpoint=folder.checkpoint("train"),
-            recordings=recordings if recipe.head.dqn.recorded_updates else (),
+            recordings=recordings if recipe.head.recorded_updates else (),
             refresh=EyeRefresh(recipe, recordings, folder, progress) if recipe.refresh.at else None,
             progress=progress,
             metrics=folder.metrics("train"),

@@ -168,6 +168,11 @@ class HeadConfig:
         return self.ppo if self.algorithm == "ppo" else self.dqn
 
     @property
+    def recorded_updates(self) -> int:
+        """Updates on recorded play before the first step; the head `ppo` makes none."""
+        return self.dqn.recorded_updates if self.algorithm == "dqn" else 0
+
+    @property
     def num_envs(self) -> int:
         """Environments stepped side by side."""
         return self.n_envs or {"dqn": 16, "ppo": 128}[self.algorithm]

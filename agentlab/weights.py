@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from agentlab.artefact import write_file
 from agentlab.errors import InputError
 
 
-def save(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Writes named tensors atomically."""
-    write_file(
-        path, safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    )
+def save(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None) -> None:
+    """Writes named tensors atomically, with notes in the same file."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_file(path, safetensors.torch.save(plain, dict(notes or {})))
 
 
 def load(path: Path) -> dict[str, Tensor]:
     """The named tensors in `path`; `InputError` when it is missing, truncated or garbled."""
-    try:
+    with _readable(path):
         return safetensors.torch.load(path.read_bytes())
+
+
+def notes(path: Path) -> dict[str, str]:
+    """The notes that were saved with the tensors in `path`; errors as those of `load`."""
+    with _readable(path), safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (SafetensorError, ValueError, KeyError) as error:

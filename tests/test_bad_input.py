@@ -208,11 +208,16 @@ class TestRecipeFields:
     ):
         args = ["train", run / "extractor", "--env", SQUARE, "--out", out]
         refuses([*args, "--dqn.recorded-updates", "5"], "dqn.recorded_updates", "found none")
-        refuses([*args, "--recordings", recording], "recordings", "found 0")
+        refuses([*args, "--recordings", recording], "recordings", "found 'dqn' with 0")
+        refuses([*args, "--recordings", recording, "--algorithm", "ppo"], "recordings", "found 'ppo' with 0")
 
-    def test_of_recorded_play_for_a_head_that_cannot_learn_from_it(self, refuses: Refuses, out: Path):
-        args = ["run", "catch", "--head.algorithm", "ppo", "--head.dqn.recorded-updates", "10", "--out", out]
-        refuses(args, "dqn.recorded_updates", "only the head 'dqn'")
+    def test_of_recorded_play_that_a_head_cannot_learn_from(self, refuses: Refuses, run: Path, out: Path):
+        args = ["--dqn.recorded-updates", "5", "--recordings", "recordings/catch"]
+        refuses(["train", run / "extractor", "--env", SQUARE, "--out", out, *args], "recordings/catch", "expected play")
+        args = ["--head.true-labels", "--head.dqn.recorded-updates", "10", "--out", out]
+        refuses(["run", "catch", *args], "dqn.recorded_updates", "expected 0 with true_labels")
+        args = ["--recordings", "samples:catch", "--head.dqn.recorded-updates", "10", "--out", out]
+        refuses(["run", "pong", *args], "catch", "expected play of ALE/Pong-v5")
 
     def test_of_a_run_that_is_resumed(self, refuses: Refuses, run: Path):
         args = ["run", "catch", "--env", SQUARE, *SMALL_RUN, "--out", run, "--resume"]

@@ -21,7 +21,7 @@ from agentlab.evaluate import (
     RandomActor,
     _most_copies,
     evaluate,
-    first_seed,
+    first_evaluation_seed,
 )
 from agentlab.progress import NoTask
 
@@ -106,7 +106,7 @@ def test_returns_are_listed_in_the_order_of_assignment() -> None:
 
 def test_seeds_are_apart_from_those_of_training(seeds_seen: list[int | None]) -> None:
     evaluate(Still(), SHORT_OR_LONG, episodes=1, seed=5)
-    assert [seed for seed in seeds_seen if seed is not None] == [first_seed(5)] * 2
+    assert [seed for seed in seeds_seen if seed is not None] == [first_evaluation_seed(5)] * 2
 
 
 def test_an_endless_episode_is_ended_and_said_so() -> None:
@@ -204,4 +204,4 @@ def test_bad_arguments_are_refused(arguments: dict[str, int], message: str) -> N
 
 
 def test_evaluations_of_different_seeds_share_no_episode():
-    assert first_seed(1) - first_seed(0) >= MAX_COPIES
+    assert first_evaluation_seed(1) - first_evaluation_seed(0) >= MAX_COPIES

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from agentlab import pipeline
+from agentlab import pipeline, weights
 from agentlab.artefact import sha256
 from agentlab.errors import InputError, InterruptedWorkError
-from agentlab.head import Agent
+from agentlab.head import Agent, checkpoint
 from agentlab.progress import NoProgress, NoTask
 from agentlab.recipe import (
     DQNConfig,
@@ -80,6 +80,9 @@ def test_the_head_goes_on_with_an_eye_fitted_on_its_own_play_too(head: HeadConfi
     assert head_meta["extractor"] == Agent.load(out, "cpu").extractor.fingerprint == sha256s(head_meta)[0]
     assert head_meta["metrics"]["steps"] >= 400
     assert head_meta["metrics"]["seconds"]["refresh"] > 0
+    if head.algorithm == "ppo":
+        learned_from = head_meta["metrics"]["updates"] // head.ppo.epochs * head.ppo.rollout * head.num_envs
+        assert learned_from == head_meta["metrics"]["steps"] - 2 * head.num_envs  # a step for each refresh
 
 
 def test_equal_seeds_give_equal_heads(tmp_path: Path):
@@ -106,7 +109,8 @@ def test_a_head_goes_on_with_what_it_sees_though_the_refreshed_eye_reads_other_l
     out = tmp_path / "run"
     with pytest.raises(InterruptedWorkError):
         pipeline.run(RECIPE, out, progress=Stops("train", 2))
-    kept = json.loads((out / "checkpoints" / "train" / "head.json").read_text())["overlooked"]
+    notes = weights.notes(out / "checkpoints" / "train" / checkpoint.KEPT)
+    kept = json.loads(notes[checkpoint.COUNTERS])["overlooked"]
     meta = json.loads((out / "extractor" / "meta.json").read_text())
     for label in meta["labels"].values():
         label |= {name: 0.1 if name == "r2" else value for name, value in label.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +21,14 @@ from agentlab.recipe import Recipe
 from agentlab.runfolder import RunFolder
 
 COUNTS = (100, 300, 1_000, 3_000, 10_000, 35_000)
+SPARE = 1.1
+"""How many times the frames wanted are recorded: episodes are held out whole."""
 ORANGE = "#c45500"
 
 NOTE = (
     "one training seed; the interval is over evaluation episodes; held-out frames, which are labelled too, "
-    "come on top of those counted and only score the eye"
+    "come on top of those counted and only score the eye; all runs record the same play, from which each head learns "
+    "first, without labels, if the settings say so (recorded_updates)"
 )
 
 
@@ -40,8 +44,8 @@ def measure(
 ) -> dict[str, Any]:
     """Runs the recipe in `out`/COUNT for each number of labelled frames, and gives the scores of game and eye.
 
-    Finished runs are read and not repeated. Unless the recipe names recordings, each run records the same episodes
-    anew; they should hold the largest count. Raises `InputError` before the first run for an unknown environment,
+    Finished runs are read and not repeated. Unless the recipe names recordings, each run records the same episodes,
+    enough for the largest count. Raises `InputError` before the first run for an unknown environment,
     counts that are not different and positive, and a recipe that refreshes the eye, for that labels more frames.
     """
     environment.open_environment(env_id, recipe.env_kwargs).close()
@@ -49,12 +53,15 @@ def measure(
         raise InputError(f"counts: expected different positive numbers, found {', '.join(map(str, counts)) or 'none'}")
     if recipe.refresh.at:
         raise InputError("refresh.at: expected none, for a refresh labels more frames than are counted")
+    recipe = with_enough_frames(recipe, max(counts))
     points = []
     for number, count in enumerate(sorted(counts), 1):
         progress.say(f"labels: {count:,} labelled frames (run {number} of {len(counts)})")
         extractor = replace(recipe.extractor, frames=count)
         of_count = replace(recipe, env=env_id, seed=seed, extractor=extractor)
-        points.append(_point(count, finished(of_count, out / str(count), run, progress)))
+        points.append(_point(finished(of_count, out / str(count), run, progress)))
+        if points[-1]["frames"] < count:
+            progress.say(f"labels: fitted on {points[-1]['frames']:,} frames, all there are, instead of {count:,}")
     scores = read_json(RunFolder(out / str(max(counts))).scores)
     return {
         "note": NOTE,
@@ -65,6 +72,13 @@ def measure(
         "random_mean": scores["random_mean"],
         "human_mean": scores["human_mean"],
     }
+
+
+def with_enough_frames(recipe: Recipe, count: int) -> Recipe:
+    """The recipe, recording so many steps that `count` frames are left when others are held out."""
+    steps = math.ceil(SPARE * count / (1 - recipe.extractor.holdout))
+    enough = max(steps, recipe.record.enough_steps or 0)
+    return replace(recipe, record=replace(recipe.record, episodes=enough, enough_steps=enough))
 
 
 def table(found: dict[str, Any]) -> str:
@@ -108,13 +122,13 @@ def plot(found: dict[str, Any], path: Path) -> None:
         eye.set_ylabel("eye, mean score on held-out frames", color=ORANGE)
 
 
-def _point(count: int, run: RunFolder) -> dict[str, Any]:
-    """What a run with so many labelled frames reached."""
-    scores = read_json(run.scores)
-    labels = {name: quality(label)[1] for name, label in read_json(run.extractor / META)["labels"].items()}
+def _point(run: RunFolder) -> dict[str, Any]:
+    """What a run reached, and the number of labelled frames that its eye was fitted on."""
+    scores, eye = read_json(run.scores), read_json(run.extractor / META)
+    labels = {name: quality(label)[1] for name, label in eye["labels"].items()}
     defined = [max(0.0, score) for score in labels.values() if score is not None]
     return {
-        "frames": count,
+        "frames": eye["frames"],
         "mean": scores["mean"],
         "iqm": scores["iqm"],
         "ci95": scores["ci95"],

@@ -49,5 +49,6 @@ class Subject:
     @contextmanager
     def features(self, head: HeadConfig, seed: int) -> Iterator[FrozenFeatures]:
         """The features environment that a head with these settings is trained in, closed in the end."""
-        with closing(open_frames(self.env_id, self.env_kwargs, head, seed)) as frames:
+        with closing(open_frames(self.env_id, self.env_kwargs, head)) as frames:
+            frames.seed(seed)
             yield FrozenFeatures(frames, self.extractor, head.stack, head.sees)

@@ -44,9 +44,10 @@ class FrameDataset:
         at = indices - self._starts[of_episode]
         return np.stack([self._episodes[e].frame(int(t)) for e, t in zip(of_episode, at, strict=True)])
 
-    def labels_by_episode(self) -> list[npt.NDArray[np.float32]]:
-        """The label rows `(n, n_labels)` of each episode's frames, in order."""
-        return np.split(self.labels, np.searchsorted(self._taken, self._starts[1:]))
+    def labels_by_episode(self) -> list[tuple[npt.NDArray[np.float32], Indices]]:
+        """The label rows `(n, n_labels)` of each episode's frames, in order, and the steps `(n,)` they are of."""
+        firsts = np.searchsorted(self._taken, self._starts[1:])
+        return list(zip(np.split(self.labels, firsts), np.split(self._taken, firsts), strict=True))
 
     def change_rates(self) -> npt.NDArray[np.float64]:
         """The share of frames in which each label has another value than in the frame before, `(n_labels,)`.

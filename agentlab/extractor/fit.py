@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,8 @@ def fit(
         learner.eye.eval()
         with torch.inference_mode():
             learner.eye.standardise_features(learner.eye.network(looked_at.to(picked)))
-        return _freeze(learner.eye, recordings, held_out, counting, config, out, seed=seed, device=device, force=force)
+        found = {"counters": list(counting), "frames": len(trained_on)}
+        return _freeze(learner.eye, recordings, held_out, found, config, out, seed=seed, device=device, force=force)
 
 
 def begin(
@@ -209,7 +210,7 @@ def _freeze(
     eye: Eye,
     recordings: Sequence[Recording],
     held_out: FrameDataset,
-    counting: Sequence[str],
+    found: Mapping[str, Any],
     config: ExtractorConfig,
     out: Path,
     *,
@@ -217,6 +218,7 @@ def _freeze(
     device: str,
     force: bool,
 ) -> FrozenExtractor:
+    """Writes the fitted eye, its scores and what else was `found` in the recordings as an artefact."""
     from agentlab import __version__
 
     schema = eye.predictors.schema
@@ -231,7 +233,7 @@ def _freeze(
         "preprocessing": {"pixels": "(value - mean image) / spread, both part of the weights"},
         "label_schema": schema.to_dict(),
         "labels": scores(schema, held_out.labels, predicted),
-        "counters": list(counting),
+        **found,
         "env": recordings[0].env_id,
         "env_kwargs": dict(recordings[0].env_kwargs),
         "parents": [{"kind": "recording", "path": str(r.path), "sha256": r.fingerprint()} for r in recordings],

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from torch import Tensor
 
 from agentlab import weights
-from agentlab.artefact import claim, read_json, write_json
+from agentlab.artefact import claim
 from agentlab.errors import InputError
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.spaces import StackedFeatures
 
-TENSORS = "head.safetensors"
-COUNTERS = "head.json"
+KEPT = "head.safetensors"
+COUNTERS = "counters"
+"""The note, beside the tensors in the one file, that says how far the training was."""
 
 
 def keep(model: BaseAlgorithm, folder: Path | None, eye: str, refreshes: int = 0) -> None:
@@ -39,17 +40,17 @@ def keep(model: BaseAlgorithm, folder: Path | None, eye: str, refreshes: int = 0
         model.replay_buffer.cut()
         tensors |= weights.prefixed("memory", model.replay_buffer.state())
         counters["exploration"] = model._exploration.bit_generator.state
-    weights.save(folder / TENSORS, tensors)
-    write_json(folder / COUNTERS, counters)
+        counters["exploration_rate"] = model.exploration_rate
+    weights.save(folder / KEPT, tensors, {COUNTERS: json.dumps(counters)})
 
 
 def overlooked(folder: Path | None) -> list[int] | None:
     """The percepts that the head kept in `folder` leaves out, if one is: a refreshed eye may read other labels well."""
-    if folder is None or not (folder / COUNTERS).exists():
+    if folder is None or not (folder / KEPT).exists():
         return None
-    found = read_json(folder / COUNTERS).get("overlooked")
+    found = _counters(folder / KEPT).get("overlooked")
     if not isinstance(found, list) or not all(isinstance(percept, int) for percept in found):
-        raise InputError(f"{folder / COUNTERS}: expected an interrupted training, found overlooked {found!r}")
+        raise InputError(f"{folder / KEPT}: expected an interrupted training, found overlooked {found!r}")
     return found
 
 
@@ -61,20 +62,28 @@ def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, An
     if folder is None:
         return "", 0
     claim(folder, identity)
-    if not (folder / COUNTERS).exists():
+    path = folder / KEPT
+    if not path.exists():
         return "", 0
-    path = folder / TENSORS
-    tensors: dict[str, Tensor] = weights.load(path)
-    counters = read_json(folder / COUNTERS)
+    tensors, counters = weights.load(path), _counters(path)
     weights.fill(model.policy, weights.under("policy", tensors), path)
     weights.restore_optimizer(model.policy.optimizer, weights.under("optimizer", tensors))
     try:
         model.num_timesteps, model._n_updates = int(counters["num_timesteps"]), int(counters["n_updates"])
         if isinstance(model, RewardDifferenceDQN):
             model._exploration.bit_generator.state = counters["exploration"]
+            model.exploration_rate = float(counters["exploration_rate"])
         reached = str(counters["eye"]), int(counters["refreshes"])
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / COUNTERS}: expected an interrupted training, found {error!r}") from error
+        raise InputError(f"{path}: expected an interrupted training, found {error!r}") from error
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.restore(weights.under("memory", tensors))
     return reached
+
+
+def _counters(path: Path) -> dict[str, Any]:
+    try:
+        counters: dict[str, Any] = json.loads(weights.notes(path)[COUNTERS])
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path}: expected an interrupted training, found {error!r}") from error
+    return counters

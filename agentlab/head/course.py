@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, SupportsFloat
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agentlab import timing
 from agentlab.extractor import FrozenExtractor
@@ -19,12 +21,18 @@ from agentlab.head import checkpoint as checkpoints
 from agentlab.head.agent import Agent
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
+from agentlab.head.recorded_play import remember
 from agentlab.metrics import MetricsLog
 from agentlab.progress import Progress, Task
 from agentlab.timing import TimeSplit
 
+if TYPE_CHECKING:
+    from agentlab.recording import Recording
+
 LOG_EVERY_STEPS = 2_000
 NEVER = 10**12
+UPDATES_AT_ONCE = 100
+"""Updates on recorded play between two looks at whether to stop."""
 
 
 class Refresh(Protocol):
@@ -64,6 +72,26 @@ class Course:
         """Leaves a checkpoint."""
         checkpoints.keep(self._model, self._checkpoint, self._env.extractor.fingerprint, self.refreshes)
 
+    def begin(self, recordings: Sequence[Recording], updates: int) -> None:
+        """Makes `updates` on recorded play, unless they were made before; random play is not needed first then.
+
+        Interrupted, it leaves a checkpoint and raises `KeyboardInterrupt`.
+        """
+        model = self._model
+        assert isinstance(model, RewardDifferenceDQN)
+        model.learning_starts = 0
+        if not model.replay_buffer.size():
+            remember(recordings, model, self._env, self._progress)
+        with (
+            self._progress.task("pretrain", updates, "updates", min(model._n_updates, updates)) as task,
+            interrupt_noticed() as interrupted,
+        ):
+            while model._n_updates < updates and not interrupted.is_set():
+                now = min(UPDATES_AT_ONCE, updates - model._n_updates)
+                model.train(now, model.batch_size)
+                task.advance(now)
+        self._stop_if(interrupted)
+
     def learn(self, split: TimeSplit, until: int | None = None) -> dict[str, Any]:
         """Learns to the end, or `until` so many agent steps are done in all, and gives what was reached.
 
@@ -71,13 +99,11 @@ class Course:
         """
         model, done = self._model, self._model.num_timesteps
         with self._progress.task("train", self._total_steps, "steps", done) as task, interrupt_noticed() as interrupted:
-            watch = Watch(task, self._metrics, interrupted, split, NEVER if until is None else until)
+            watch = Watch(task, self._metrics, interrupted, split, NEVER if until is None else self._stop_at(until))
             if done < (self._total_steps if until is None else until):
                 steps_left = self._total_steps - done
                 model.learn(steps_left, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
-        if interrupted.is_set():
-            self.keep()
-            raise KeyboardInterrupt
+        self._stop_if(interrupted)
         return {
             "steps": model.num_timesteps,
             "updates": model._n_updates,
@@ -99,6 +125,19 @@ class Course:
             agent = Agent(self._env.extractor, self._model.policy, meta)
             self._see_through(refresh(agent, self.refreshes + 1))
         self.refreshes += 1
+
+    def _stop_at(self, until: int) -> int:
+        """The step to stop at, so that all steps up to `until` are learned from: PPO learns when a rollout is full."""
+        model = self._model
+        if not isinstance(model, OnPolicyAlgorithm):
+            return until
+        rollout, done = model.n_steps * model.n_envs, model.num_timesteps
+        return done + math.ceil((until - done) / rollout) * rollout + 1
+
+    def _stop_if(self, interrupted: threading.Event) -> None:
+        if interrupted.is_set():
+            self.keep()
+            raise KeyboardInterrupt
 
     def _see_through(self, extractor: FrozenExtractor) -> None:
         """Running episodes are cut off, and the memory's frames seen anew."""

@@ -19,8 +19,6 @@ from agentlab.progress import Progress
 if TYPE_CHECKING:
     from agentlab.recording import Episode, Recording
 
-UPDATES_AT_ONCE = 100
-
 
 class RecordedPlay(VecEnv):
     """A `VecEnv` that goes through recorded episodes, whatever actions it is given.
@@ -95,10 +93,10 @@ class RecordedPlay(VecEnv):
         return [False] * len(list(self._get_indices(indices)))
 
 
-def learn_from(
-    recordings: Sequence[Recording], model: RewardDifferenceDQN, env: FrozenFeatures, updates: int, progress: Progress
+def remember(
+    recordings: Sequence[Recording], model: RewardDifferenceDQN, env: FrozenFeatures, progress: Progress
 ) -> None:
-    """Puts recorded play into the replay memory of `model`, which learns in `env`, and makes `updates` on it.
+    """Puts recorded play into the replay memory of `model`, which learns in `env`.
 
     Its frames are archived, if the memory has an archive, as those of the head's own play are. Raises `InputError` for
     recordings of other frames or actions.
@@ -129,8 +127,3 @@ def learn_from(
             states = next_states  # type: ignore[assignment]
             task.advance(play.num_envs)
     model.replay_buffer.cut()
-    with progress.task("pretrain", updates, "updates") as task:
-        for done in range(0, updates, UPDATES_AT_ONCE):
-            now = min(UPDATES_AT_ONCE, updates - done)
-            model.train(now, model.batch_size)
-            task.advance(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,6 @@ from agentlab.head.dqn import LAYERS, RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.ppo import RewardDifferencePPO
-from agentlab.head.recorded_play import learn_from
 from agentlab.head.reward import find_reward_function
 from agentlab.head.spaces import StackedFeatures
 from agentlab.metrics import MetricsLog, NoMetrics
@@ -50,6 +50,8 @@ PPO_PARTS = 2
 """Parts of the environments that PPO steps in turn: one steps while the other is attended to."""
 HEAD_THREADS = 1
 """Threads for a head's network unless told otherwise: it is too small for more, and games step in the other cores."""
+MOST_STEPS_APART = 1_000
+"""Steps of all environments between two updates, at most."""
 LAST_RATE = 0.1
 """The share of its learning rate at which the DQN head ends."""
 
@@ -82,11 +84,10 @@ def train(
     progress, metrics = progress or NoProgress(), metrics or NoMetrics()
     require_room(out, force=force)
     config = with_copies(config, env_id, env_kwargs)
-    if recordings or config.dqn.recorded_updates:
-        require_learning_from_recordings(config, recordings)
+    require_learning_from_recordings(config, env_id, recordings)
     with (
         devices.computing(threads or HEAD_THREADS),
-        closing(open_frames(env_id, env_kwargs, config, first_seed(seed, "train"))) as frames,
+        closing(open_frames(env_id, env_kwargs, config)) as frames,
     ):
         overlooked = checkpoints.overlooked(checkpoint)
         env = FrozenFeatures(frames, extractor, config.stack, config.sees, overlooked)
@@ -104,11 +105,10 @@ def train(
             env.archive = model.replay_buffer.archive = FrameArchive(extractor.frame_shape)
         course = Course(model, env, config.total_steps, checkpoint, progress, metrics)
         course.restore(identity)
-        if model.num_timesteps:
-            model.set_random_seed(first_seed(seed, "train", model.num_timesteps))
-        if isinstance(model, RewardDifferenceDQN) and recordings and not model.num_timesteps:
-            learn_from(recordings, model, env, config.dqn.recorded_updates, progress)
+        model.set_random_seed(first_seed(seed, "train", model.num_timesteps))
         with timing.recorded() as split:
+            if recordings:
+                course.begin(recordings, config.recorded_updates)
             if refresh is not None:
                 course.learn_refreshing(split, meta, refresh)
             reached = course.learn(split)
@@ -118,19 +118,27 @@ def train(
         write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
 
 
-def require_learning_from_recordings(config: HeadConfig, recordings: Sequence[Recording] | None = None) -> None:
-    """Raises `InputError` unless the head can learn from recorded play, and from `recordings` if those are known."""
-    if config.algorithm != "dqn" or config.true_labels:
-        raise InputError("dqn.recorded_updates: only the head 'dqn' learns from them, and with predicted labels")
-    if recordings is not None and not recordings:
+def require_learning_from_recordings(
+    config: HeadConfig, env_id: str, recordings: Sequence[Recording] | None = None
+) -> None:
+    """Raises `InputError` for recorded play that a head cannot learn from, as far as `recordings` are known."""
+    if recordings and not config.recorded_updates:
+        raise InputError(
+            "recordings: expected the head 'dqn' with dqn.recorded_updates above 0 to learn from them, "
+            f"found {config.algorithm!r} with {config.recorded_updates}"
+        )
+    if config.recorded_updates and config.true_labels:
+        raise InputError("dqn.recorded_updates: expected 0 with true_labels: recorded play is seen by predicted ones")
+    if config.recorded_updates and recordings is not None and not recordings:
         raise InputError("dqn.recorded_updates: expected recordings to learn from, found none; name them")
-    if recordings and not config.dqn.recorded_updates:
-        raise InputError("recordings: expected dqn.recorded_updates above 0 to learn from them, found 0")
+    for recording in recordings or ():
+        if recording.env_id.split(":")[-1] != env_id.split(":")[-1]:
+            raise InputError(f"{recording.path}: expected play of {env_id} to learn from, found {recording.env_id}")
 
 
 def with_copies(config: HeadConfig, env_id: str, env_kwargs: Mapping[str, Any]) -> HeadConfig:
     """The configuration, with fewer environments, but rollouts as large, where each needs a process."""
-    if config.n_envs is not None or not agentlab_envs.needs_processes(env_id, env_kwargs):
+    if config.n_envs is not None or not agentlab_envs.needs_processes(env_id, env_kwargs, labels=config.true_labels):
         return config
     fewer = replace(config, n_envs=PROCESSES)
     if config.algorithm != "ppo":
@@ -138,17 +146,17 @@ def with_copies(config: HeadConfig, env_id: str, env_kwargs: Mapping[str, Any]) 
     return replace(fewer, ppo=replace(config.ppo, rollout=config.ppo.rollout * config.num_envs // PROCESSES))
 
 
-def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig, seed: int) -> VecEnv:
+def open_frames(env_id: str, env_kwargs: Mapping[str, Any], config: HeadConfig) -> VecEnv:
     """The environments to train in, with their labels only if `config.true_labels`; `InputError` if they have none.
 
+    They are yet to be seeded, as SB3's algorithms do with their own seed when they are made.
     For PPO in two parts, one of which steps while the other's actions are chosen. (DQN learns while all step.)
     """
     n_parts = min(PPO_PARTS, config.num_envs) if config.algorithm == "ppo" else 1
     parts: list[VecEnv] = []
     try:
         for copies in np.array_split(np.arange(config.num_envs), n_parts):
-            first_seed = seed + int(copies[0])
-            part = agentlab_envs.make_vec(env_id, len(copies), first_seed, labels=config.true_labels, **env_kwargs)
+            part = agentlab_envs.make_vec(env_id, len(copies), labels=config.true_labels, **env_kwargs)
             parts.append(part if config.true_labels else WithoutLabels(part))
     except (TypeError, ValueError, gym.error.Error) as error:
         for opened in parts:
@@ -185,6 +193,8 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
     if not isinstance(env.action_space, gym.spaces.Discrete):
         raise InputError(f"algorithm 'dqn': expected discrete actions, found {env.action_space}; use 'ppo'")
     dqn = config.dqn
+    updates = Fraction(dqn.updates_per_step * config.num_envs).limit_denominator(MOST_STEPS_APART)
+    updates = max(updates, Fraction(1, MOST_STEPS_APART))
     return RewardDifferenceDQN(
         "MlpPolicy",
         env,
@@ -192,7 +202,8 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         n_steps=dqn.n_steps,
         learning_rate=LinearSchedule(dqn.learning_rate, LAST_RATE * dqn.learning_rate, 1.0),
         batch_size=dqn.batch_size,
-        gradient_steps=max(1, round(dqn.updates_per_step * config.num_envs)),
+        train_freq=updates.denominator,
+        gradient_steps=updates.numerator,
         tau=dqn.target_rate,
         buffer_size=dqn.memory,
         learning_starts=dqn.learning_starts,

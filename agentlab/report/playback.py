@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentlab.artefact import require_absent, write_json
-from agentlab.evaluate import first_seed
+from agentlab.evaluate import first_evaluation_seed
 from agentlab.report.source import PLAYBACK_FILE, PLAYBACK_FOLDER
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def record_playback(agent: Agent, run: Path, *, seed: int = 0, max_steps: int = 
             run / PLAYBACK_FOLDER,
             policy,
             episodes=1,
-            seed=first_seed(seed),
+            seed=first_evaluation_seed(seed),
             env_id=agent.env_id,
             env_kwargs=agent.env_kwargs,
             max_steps=max_steps,

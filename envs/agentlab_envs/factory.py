@@ -77,10 +77,15 @@ def make_vec(
     return venv
 
 
-def needs_processes(env_id: str, kwargs: Mapping[str, Any]) -> bool:
+def needs_processes(env_id: str, kwargs: Mapping[str, Any], *, labels: bool = False) -> bool:
     """Whether `make_vec` would run a process for each copy. Raises what `make` raises for an unknown id."""
     spec = _spec(env_id)
-    return not _atari_vec_takes(kwargs) if _is_atari(spec) else spec.vector_entry_point is None
+    if _is_atari(spec):
+        return labels or not _atari_vec_takes(kwargs)
+    venv = _own_vec(spec, 1, labels, dict(kwargs))
+    if venv is not None:
+        venv.close()
+    return venv is None
 
 
 def _spec(env_id: str) -> EnvSpec:

@@ -97,7 +97,7 @@ def test_the_steps_of_a_training_are_those_its_environments_made(
             return self.venv.step_wait()
 
     config = HeadConfig(n_envs=3, stack=2, algorithm=algorithm, ppo=PPOConfig(rollout=8))
-    with closing(open_frames(SQUARE, {}, config, 0)) as frames:
+    with closing(open_frames(SQUARE, {}, config)) as frames:
         env = FrozenFeatures(Counting(frames), square_extractor, 2)
         steps, seconds = throughput.learned(build(env, config, seed=0, device="cpu"), 30)
     assert steps == made >= 30

@@ -41,7 +41,7 @@ class Runner(PretendRunner):
             "seen": {"kind": "flag", "f1": 1.0, "frames": 9},
         }
         folder.extractor.mkdir()
-        (folder.extractor / "meta.json").write_text(json.dumps({"labels": read}))
+        (folder.extractor / "meta.json").write_text(json.dumps({"labels": read, "frames": frames}))
         return leave(folder, scores, steps=77, seconds={"fit": 20.0, "train": 100.0})
 
 
@@ -66,7 +66,15 @@ def test_the_runs_differ_in_their_labelled_frames_alone(tmp_path: Path):
     measured(tmp_path, runner)
     assert [made.extractor.frames for made in runner.recipes] == [100, 1_000]
     same = {repr(replace(made, extractor=RECIPE.extractor)) for made in runner.recipes}
-    assert same == {repr(replace(RECIPE, env=CATCH, seed=3))}
+    assert same == {repr(replace(labels.with_enough_frames(RECIPE, 1_000), env=CATCH, seed=3))}
+
+
+def test_enough_is_recorded_for_the_largest_count():
+    record = labels.with_enough_frames(RECIPE, 10_000).record
+    assert record.enough_steps is not None
+    assert record.enough_steps * (1 - RECIPE.extractor.holdout) >= 10_000
+    assert record.episodes >= record.enough_steps
+    assert labels.with_enough_frames(RECIPE, 10).record.max_steps == RECIPE.record.max_steps
 
 
 def test_an_interrupted_measurement_goes_on_with_the_runs_that_are_missing(tmp_path: Path):

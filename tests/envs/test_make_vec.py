@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,23 @@ def test_labels_are_given_when_asked_for_also_those_of_the_last_frame(env_id: st
         if terminated or truncated:
             _, info = env.reset()
             assert venv.reset_infos[0]["labels"] == info["labels"]
+
+
+@pytest.mark.parametrize(
+    ("env_id", "kwargs", "labels"),
+    [
+        ("ALE/Pong-v5", {}, False),
+        ("ALE/Pong-v5", {}, True),
+        ("ALE/Pong-v5", {"max_episode_steps": 50}, False),
+        ("agentlab/Catch-v0", {}, True),
+        ("games:Test/Square-v0", {}, False),
+        ("CartPole-v1", {}, False),
+    ],
+)
+def test_whether_processes_are_needed_is_known_before(env_id: str, kwargs: dict[str, Any], labels: bool) -> None:
+    with closing(agentlab_envs.make_vec(env_id, 2, labels=labels, **kwargs)) as venv:
+        needed = isinstance(venv.unwrapped, SubprocVecEnv)
+    assert agentlab_envs.needs_processes(env_id, kwargs, labels=labels) is needed
 
 
 def test_atari_copies_with_labels_run_in_processes() -> None:

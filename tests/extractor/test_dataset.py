@@ -111,8 +111,11 @@ class TestFrameDataset:
     def test_gives_the_labels_of_its_own_frames_episode_by_episode(self, lengths: list[int], limit: int):
         some = FrameDataset(pretend(lengths), limit)
         by_episode = some.labels_by_episode()
-        assert [set(rows[:, 0].tolist()) <= {index} for index, rows in enumerate(by_episode)] == [True] * len(lengths)
-        np.testing.assert_array_equal(np.concatenate(by_episode), some.labels)
+        assert len(by_episode) == len(lengths)
+        np.testing.assert_array_equal(np.concatenate([rows for rows, _ in by_episode]), some.labels)
+        for index, (rows, steps) in enumerate(by_episode):
+            assert set(rows[:, 0].tolist()) <= {index}
+            np.testing.assert_array_equal(np.diff(rows[:, 1]), np.diff(steps))
 
     @settings(deadline=None)
     @given(LENGTHS, st.integers(1, 50), st.integers(0, 100))

@@ -17,7 +17,7 @@ from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures, RewardDifferenceDQN
 from agentlab.head.frame_archive import FrameArchive
-from agentlab.head.recorded_play import RecordedPlay, learn_from
+from agentlab.head.recorded_play import RecordedPlay, remember
 from agentlab.progress import NoProgress
 from agentlab.recording import RandomPolicy, Recording, record
 
@@ -64,24 +64,34 @@ def test_lost_lives_are_those_recorded(tmp_path: Path):
     assert sum(lost) == 4
 
 
-def test_memory_holds_the_recorded_differences_and_updates_are_made(
+def test_memory_holds_the_recorded_differences_and_then_those_of_own_play(
     recording: Recording, square_extractor: FrozenExtractor
 ):
     env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 2, seed=0), square_extractor, stack=2)
     model = RewardDifferenceDQN("MlpPolicy", env, target=1.0, gamma=0.9, seed=0, buffer_size=1000)
     model.set_logger(Logger(None, []))
-    before = [weight.clone() for weight in model.q_net.parameters()]
-    learn_from([recording], model, env, 100, NoProgress())
+    remember([recording], model, env, NoProgress())
     assert model.replay_buffer.size() == 20
     np.testing.assert_array_equal(model.replay_buffer.actions[:10, 0, 0], recording[0].actions)
     still_to_come = np.where(np.arange(10) == 9, 9.0, 0.0)
     np.testing.assert_allclose(
         model.replay_buffer.rewards[:10, 0], recording[0].rewards - 1.0 - still_to_come, rtol=1e-5
     )
-    assert model._n_updates == 100
-    assert any((weight != old).any() for weight, old in zip(model.q_net.parameters(), before, strict=True))
     model.learn(40)
     assert model.replay_buffer.size() == 40
+    env.close()
+
+
+def test_what_pays_is_learned_from_random_play_alone(square_extractor: FrozenExtractor, tmp_path: Path):
+    played = recorded(SQUARE, tmp_path / "played", episodes=40)
+    env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 8, seed=0), square_extractor, stack=2)
+    model = RewardDifferenceDQN("MlpPolicy", env, target=1.0, gamma=0.9, seed=0, buffer_size=1000)
+    model.set_logger(Logger(None, []))
+    remember([played], model, env, NoProgress())
+    model.train(400, 64)
+    states = np.concatenate([env.reset() for _ in range(10)])
+    actions, _ = model.predict(states, deterministic=True)
+    assert (actions == 1).mean() > 0.9  # to the right, where it is paid
     env.close()
 
 
@@ -90,7 +100,7 @@ def test_another_eye_sees_recorded_play_anew(recording: Recording, square_extrac
     model = RewardDifferenceDQN("MlpPolicy", env, seed=0, buffer_size=1000)
     model.set_logger(Logger(None, []))
     model.replay_buffer.archive = FrameArchive(square_extractor.frame_shape)
-    learn_from([recording], model, env, 1, NoProgress())
+    remember([recording], model, env, NoProgress())
     model.replay_buffer.see_anew(
         lambda frames: np.repeat(frames.mean(axis=(1, 2))[:, None], square_extractor.n_percepts("labels"), 1)
     )
@@ -105,7 +115,7 @@ def test_recordings_of_other_frames_or_of_too_few_steps_are_refused(square_extra
         env = FrozenFeatures(DummyVecEnv([lambda: gym.make(SQUARE)] * n_envs), square_extractor, stack=2)
         model = RewardDifferenceDQN("MlpPolicy", env, seed=0)
         with pytest.raises(InputError, match=said):
-            learn_from([played], model, env, 1, NoProgress())
+            remember([played], model, env, NoProgress())
 
 
 def test_recordings_of_other_actions_are_refused(recording: Recording, square_extractor: FrozenExtractor):
@@ -113,5 +123,5 @@ def test_recordings_of_other_actions_are_refused(recording: Recording, square_ex
     model = RewardDifferenceDQN("MlpPolicy", env, seed=0)
     recording.header.action_space.n = 7
     with pytest.raises(InputError, match=r"expected the actions Discrete\(2\), found Discrete\(7\)"):
-        learn_from([recording], model, env, 1, NoProgress())
+        remember([recording], model, env, NoProgress())
     env.close()

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ import pytest
 import torch
 from episode_lengths import SHORT_OR_LONG
 from safetensors.torch import load_file
+from stable_baselines3.common.vec_env import SubprocVecEnv
 from tiny import CATCH, SQUARE, fitted, recorded
 
 import agentlab
+from agentlab import weights
 from agentlab.artefact import sha256
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
@@ -33,6 +35,8 @@ from agentlab.head.readout import Scalar
 from agentlab.head.training import open_frames, with_copies
 from agentlab.progress import NoProgress, NoTask
 from agentlab.recipe import DQNConfig, HeadConfig, PPOConfig
+from agentlab.recording import Recording
+from agentlab.seeds import first_seed
 
 DQN = HeadConfig(
     algorithm="dqn", total_steps=300, n_envs=2, stack=2, dqn=DQNConfig(learning_starts=50, batch_size=16, hidden=(16,))
@@ -78,6 +82,15 @@ def run(square_extractor: FrozenExtractor, tmp_path: Path) -> Path:
     """A run's folder with an extractor."""
     shutil.copytree(square_extractor.folder, tmp_path / "run" / "extractor")
     return tmp_path / "run"
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The models that are trained, in turn."""
+    models: list[Any] = []
+    build = training.build
+    monkeypatch.setattr(training, "build", lambda *args, **kwargs: models.append(build(*args, **kwargs)) or models[-1])
+    return models
 
 
 def trained(run: Path, config: HeadConfig, env: str = SQUARE, **options: Any) -> Path:
@@ -129,7 +142,7 @@ class TestTraining:
         with pytest.raises(KeyboardInterrupt):
             trained(run, config, checkpoint=kept, progress=Interrupting(120))
         assert not (run / "head").exists()
-        counters = json.loads((kept / "head.json").read_text())
+        counters = json.loads(weights.notes(kept / checkpoint.KEPT)["counters"])
         assert counters["num_timesteps"] == 120
         progress = Interrupting()
         trained(run, config, checkpoint=kept, progress=progress)
@@ -194,49 +207,42 @@ def test_a_second_ctrl_c_stops_at_once(run: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(course.Watch, "_on_step", lambda _: os.kill(os.getpid(), signal.SIGINT) or True)
     with pytest.raises(KeyboardInterrupt):
         trained(run, DQN, checkpoint=tmp_path / "kept")
-    assert not (tmp_path / "kept" / "head.json").exists()
+    assert not (tmp_path / "kept" / checkpoint.KEPT).exists()
 
 
-def test_the_replay_memory_goes_on_where_it_was(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    models: list[Any] = []
-    build = training.build
-    monkeypatch.setattr(training, "build", lambda *args, **kwargs: models.append(build(*args, **kwargs)) or models[-1])
+def test_the_replay_memory_goes_on_where_it_was(run: Path, tmp_path: Path, built: list[Any]):
     with pytest.raises(KeyboardInterrupt):
         trained(run, DQN, checkpoint=tmp_path / "kept", progress=Interrupting(120))
     with pytest.raises(KeyboardInterrupt):
         trained(run, DQN, checkpoint=tmp_path / "kept", progress=Interrupting(2))
-    first, second = (model.replay_buffer for model in models)
+    first, second = (model.replay_buffer for model in built)
     assert first.pos == 120 // 2 - 1  # the step during which it was stopped is not stored
     np.testing.assert_array_equal(second.observations[: first.pos], first.observations[: first.pos])
     np.testing.assert_array_equal(second.rewards[: first.pos], first.rewards[: first.pos])
     assert first.ends[first.pos - 1].all()
-    before, after = models[0], models[1]
-    assert after._n_updates >= before._n_updates > 0
-    assert after.exploration_rate <= before.exploration_rate + 1e-9
+    assert built[1]._n_updates >= built[0]._n_updates > 0
+    assert built[1].exploration_rate == built[0].exploration_rate < 1
 
 
 @HEADS
 class TestAgent:
     def test_acts_as_the_model_that_was_trained(
-        self, config: HeadConfig, catch_extractor: FrozenExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, config: HeadConfig, catch_extractor: FrozenExtractor, tmp_path: Path, built: list[Any]
     ):
         run = tmp_path / "run"
         shutil.copytree(catch_extractor.folder, run / "extractor")
-        models: list[Any] = []
-        build = training.build
-        monkeypatch.setattr(
-            training, "build", lambda *args, **kwargs: models.append(build(*args, **kwargs)) or models[-1]
-        )
         trained(run, config, CATCH)
         agent = agentlab.Agent.load(run, device="cpu")
         assert agent.action_names == ["NOOP", "LEFT", "RIGHT"]
-        frames_env, same = (open_frames(CATCH, {}, replace(config, n_envs=3), 7) for _ in range(2))
+        frames_env, same = (open_frames(CATCH, {}, replace(config, n_envs=3)) for _ in range(2))
+        for envs in (frames_env, same):
+            envs.seed(7)
         env = FrozenFeatures(same, catch_extractor, config.stack)
         frames, states, starts = frames_env.reset(), env.reset(), np.ones(3, bool)
         agent.reset(3)
         for _ in range(220):
             actions = agent.act(frames, starts)
-            np.testing.assert_array_equal(actions, models[0].predict(states, deterministic=True)[0])
+            np.testing.assert_array_equal(actions, built[0].predict(states, deterministic=True)[0])
             values = agent.values()
             assert values is not None
             assert values.shape == (3, 3)
@@ -309,6 +315,60 @@ def test_environments_that_need_a_process_each_are_fewer_and_rollouts_as_large(a
         assert fewer.ppo.rollout * 8 == config.ppo.rollout * config.num_envs
     assert with_copies(fewer, "games:Test/Square-v0", {}) == fewer
     assert with_copies(replace(config, n_envs=20), "games:Test/Square-v0", {}).num_envs == 20
+
+
+def test_copies_of_a_game_that_runs_processes_for_its_labels_are_fewer_too():
+    assert with_copies(HeadConfig("ppo"), "ALE/Pong-v5", {}).num_envs == 128
+    assert with_copies(HeadConfig("ppo", true_labels=True), "ALE/Pong-v5", {}).num_envs == 8
+
+
+@pytest.mark.parametrize(("n_envs", "share"), [(16, 0.5), (1, 0.5), (2, 0.125), (5, 0.5), (3, 2.0), (1, 0.001)])
+def test_as_many_updates_are_made_as_asked_for(n_envs: int, share: float, catch_extractor: FrozenExtractor):
+    config = HeadConfig(n_envs=n_envs, dqn=DQNConfig(updates_per_step=share))
+    with closing(open_frames(CATCH, {}, config)) as frames:
+        model = training.build(FrozenFeatures(frames, catch_extractor), config, seed=0, device="cpu")
+    assert isinstance(model, RewardDifferenceDQN)
+    assert model.gradient_steps / (model.train_freq.frequency * n_envs) == pytest.approx(share)
+
+
+@HEADS
+def test_episodes_are_seeded_apart_from_those_of_other_runs(
+    config: HeadConfig, run: Path, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[Any] = []
+    seed, reset = SubprocVecEnv.seed, SubprocVecEnv.reset
+    monkeypatch.setattr(SubprocVecEnv, "seed", lambda envs, number=None: done.append(number) or seed(envs, number))
+    monkeypatch.setattr(SubprocVecEnv, "reset", lambda envs: done.append("reset") or reset(envs))
+    trained(run, replace(config, n_envs=4), seed=3)
+    first = first_seed(3, "train")
+    of_parts = [first] if config.algorithm == "dqn" else [first, first + 2]
+    assert done[: done.index("reset")][-len(of_parts) :] == of_parts
+
+
+class TestRecordedPlay:
+    CONFIG = replace(DQN, dqn=replace(DQN.dqn, recorded_updates=300))
+
+    @pytest.fixture
+    def recordings(self, tmp_path: Path) -> list[Recording]:
+        return [recorded(SQUARE, tmp_path / "played")]
+
+    def test_is_learned_from_before_and_then_no_play_is_random_first(
+        self, run: Path, recordings: list[Recording], built: list[Any]
+    ):
+        meta = json.loads((trained(run, self.CONFIG, recordings=recordings) / "meta.json").read_text())
+        assert meta["metrics"]["updates"] == 300 + 300 // 2
+        assert built[0].replay_buffer.size() == 40 // 2 + 300 // 2
+        assert meta["parents"][1]["sha256"] == recordings[0].fingerprint()
+
+    def test_is_gone_on_with_after_an_interruption(self, run: Path, recordings: list[Recording], tmp_path: Path):
+        with pytest.raises(KeyboardInterrupt):
+            trained(
+                run, self.CONFIG, recordings=recordings, checkpoint=tmp_path / "kept", progress=Interrupting(40 + 150)
+            )
+        progress = Interrupting()
+        head = trained(run, self.CONFIG, recordings=recordings, checkpoint=tmp_path / "kept", progress=progress)
+        assert progress.began == [(300, 200), (300, 0)]
+        assert json.loads((head / "meta.json").read_text())["metrics"]["updates"] == 300 + 300 // 2
 
 
 def test_the_algorithms_defaults_are_those_of_recipes():
@@ -407,4 +467,4 @@ def test_nothing_is_kept_without_a_checkpoint_folder(run: Path):
     with pytest.raises(KeyboardInterrupt):
         trained(run, DQN, progress=Interrupting(60))
     assert not (run / "head").exists()
-    assert checkpoint.TENSORS not in {Path(name).name for name in contents(run.parent)}
+    assert checkpoint.KEPT not in {Path(name).name for name in contents(run.parent)}

@@ -9,7 +9,7 @@ from scripted_agents import ScriptedAgent
 
 from agentlab.artefact import read_json
 from agentlab.errors import InputError
-from agentlab.evaluate import first_seed
+from agentlab.evaluate import first_evaluation_seed
 from agentlab.recording import Recording
 from agentlab.report import record_playback
 
@@ -33,7 +33,7 @@ def test_one_whole_episode_is_recorded_on_the_first_evaluation_seed(tmp_path: Pa
     record_playback(agent, tmp_path, seed=3)  # type: ignore[arg-type]
     recording = Recording(tmp_path / "playback")
     assert len(recording) == 1
-    assert recording[0].seed == first_seed(3)
+    assert recording[0].seed == first_evaluation_seed(3)
     assert recording[0].terminations[-1]
     assert agent.resets == [1]
 
