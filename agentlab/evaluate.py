@@ -1,4 +1,4 @@
-"""Stage 5: plays a fixed number of episodes on fixed seeds and says how good the agent is, and how sure that is."""
+"""Plays a fixed number of episodes on fixed seeds and says how good the agent is, and how sure that is."""
 
 from __future__ import annotations
 

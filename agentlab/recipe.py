@@ -32,7 +32,7 @@ Scalar: TypeAlias = bool | int | float | str | None
 
 @dataclass(frozen=True)
 class RecordConfig:
-    """Stage 1: episodes played to be looked at, when the recipe names no recordings."""
+    """Record: episodes played to be looked at, when the recipe names no recordings."""
 
     episodes: Count = 20
     """Episodes to record."""
@@ -46,7 +46,7 @@ class RecordConfig:
 
 @dataclass(frozen=True)
 class ExtractorConfig:
-    """Stage 2: the network that turns a frame into features, and how it is fitted."""
+    """Fit: the network that turns a frame into features, and how it is fitted."""
 
     frames: Count | None = None
     """Labelled frames to fit on, evenly spread over those there are; none takes all."""
@@ -91,13 +91,14 @@ class DQNConfig:
     updates_per_step: Positive = 0.5
     """Updates for each agent step."""
     recorded_updates: Annotated[int, Range(0)] = 0
-    """Updates on recorded play before the first step of its own; recorded play then stays in memory."""
+    """Updates on recorded play before the first step of its own, which then need not be random; recorded play stays in
+    memory."""
     target_rate: Share = 0.005
     """Share of the network that the target network takes over with each update."""
     memory: Count = 1_000_000
     """Agent steps that the replay memory holds."""
     learning_starts: Count = 2_000
-    """Agent steps of random play before the first update."""
+    """Agent steps of random play before the first update; none after updates on recorded play."""
     without: tuple[Literal["double", "dueling", "layer_norm", "histogram"], ...] = ()
     """What the network and its targets do without, to see what it is worth."""
     exploration_share: Share = 0.1
@@ -138,7 +139,7 @@ class PPOConfig:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """Stage 4: the head that turns features into actions, and how it is trained."""
+    """Train: the head that turns features into actions, and how it is trained."""
 
     algorithm: Literal["dqn", "ppo"] = "dqn"
     """`dqn` (discrete actions) or `ppo` (any)."""
@@ -203,7 +204,7 @@ class RefreshConfig:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Stage 5: the episodes a score is taken on."""
+    """Evaluate: the episodes a score is taken on."""
 
     episodes: Count = 30
     """Evaluation episodes."""

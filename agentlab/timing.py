@@ -35,7 +35,7 @@ _recording: TimeSplit | None = None
 
 @contextmanager
 def recorded() -> Iterator[TimeSplit]:
-    """Records meanwhile what the time of this thread is spent on, as `spent` says."""
+    """Records meanwhile what the time of this process is spent on, as `spent` says in one thread at a time."""
     global _recording
     before, _recording = _recording, TimeSplit()
     try:

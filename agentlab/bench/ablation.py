@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from agentlab.artefact import new_folder, read_json
-from agentlab.bench.atari100k import Runner, finished, ids_of
 from agentlab.bench.drawing import BLUE, GREY, drawn
+from agentlab.bench.runs import Runner, finished, ids_of
 from agentlab.errors import InputError
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe, RefreshConfig

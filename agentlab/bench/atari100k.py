@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentlab import environment
 from agentlab.artefact import META, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.errors import InputError
+from agentlab.bench.runs import Runner, finished, ids_of
 from agentlab.evaluate import RANDOM_SHARE
 from agentlab.fields import to_plain
 from agentlab.progress import Progress
@@ -28,9 +26,6 @@ from agentlab.statistics import Values, bootstrap_interval, iqm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Runner: TypeAlias = Callable[[Recipe, Path], Mapping[str, Any]]
-"""Runs a recipe in a folder, or goes on with its interrupted run there."""
 
 STAGE_1 = ("record", "fit")
 
@@ -85,48 +80,6 @@ def measure(
         "human_normalised": _of_all_games([game["human_normalised"] for game in found.values()]),
         "published": {"what": _published()["what"], "sources": _published()["sources"]},
     }
-
-
-def finished(recipe: Recipe, path: Path, run: Runner, progress: Progress) -> RunFolder:
-    """The finished run of a recipe in the folder `path`, which is run unless it is there.
-
-    Raises `InputError` when the one there is of another recipe.
-    """
-    folder = RunFolder(path)
-    if all(part.exists() for part in (folder.scores, folder.head / META, folder.timings)):
-        folder.check(recipe, resume=True, force=False)
-        progress.say(f"{path}: finished, so it is read")
-    else:
-        run(recipe, path)
-    return folder
-
-
-def id_of(game: str) -> str:
-    """The environment id of a game: an Atari game's name, such as `Pong`, or an id."""
-    return game if re.search(r"[/:]|-v\d+$", game) else f"{environment.ATARI_NAMESPACE}{game}-v5"
-
-
-def ids_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, str]:
-    """The environment ids of games, such as `Pong` or an id, by the name of the game.
-
-    Raises `InputError` for an unknown game, with the nearest one, for a game named twice, for fewer than one seed, and
-    for a recipe that names recordings.
-    """
-    if not games:
-        raise InputError("games: expected at least one, found none")
-    if seeds < 1:
-        raise InputError(f"seeds: expected at least 1, found {seeds}")
-    if recipe.recordings:
-        raise InputError(f"recordings: expected none, each game makes its own; found {', '.join(recipe.recordings)}")
-    ids: dict[str, str] = {}
-    for game in games:
-        env_id = id_of(game)
-        environment.open_environment(env_id, recipe.env_kwargs).close()
-        name = re.sub(r"-v\d+$", "", re.split("[/:]", env_id)[-1])
-        if name in ids:
-            raise InputError(f"games: expected each once, found {name} twice")
-        ids[name] = env_id
-    return ids
 
 
 def table(found: dict[str, Any]) -> str:

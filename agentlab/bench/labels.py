@@ -12,8 +12,8 @@ import numpy as np
 
 from agentlab import environment
 from agentlab.artefact import META, read_json
-from agentlab.bench.atari100k import Runner, finished
 from agentlab.bench.drawing import BLUE, GREY, drawn
+from agentlab.bench.runs import Runner, finished
 from agentlab.errors import InputError
 from agentlab.extractor.predictors import quality
 from agentlab.progress import Progress

@@ -92,7 +92,7 @@ def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
 
 def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
     from agentlab import recipe as recipes
-    from agentlab.bench.atari100k import id_of
+    from agentlab.bench.runs import id_of
     from agentlab.progress import on_stderr
 
     recipe, progress = replace(recipes.load(recipes.find(options.recipe)), recordings=()), on_stderr()

@@ -22,8 +22,9 @@ from agentlab.recipe import Recipe
 class Folder(Common):
     """Runs the whole pipeline: record, fit, freeze, train, evaluate, report.
 
-    RECIPE is catch, pong, breakout, freeway or a YAML file. Any field of the recipe is an option too, such as --env,
-    --seed, --head.total-steps: agentlab run RECIPE --help lists them all, with the values of that recipe.
+    RECIPE is catch, pong, breakout, freeway, carracing, atari100k or a YAML file. Any field of the recipe is an option
+    too, such as --env, --seed, --head.total-steps: agentlab run RECIPE --help lists them all, with the values of that
+    recipe.
 
     $ agentlab run pong
     $ agentlab run pong --env ALE/Seaquest-v5 --head.total-steps 50000 --out runs/seaquest

@@ -1,4 +1,4 @@
-"""Stage 2: fit an image feature extractor on labelled frames, and freeze it (CN110837858B)."""
+"""Fits an image feature extractor on labelled frames, and freezes it (CN110837858B)."""
 
 from agentlab.extractor.eye import Sees
 from agentlab.extractor.fit import check_recordings, fit

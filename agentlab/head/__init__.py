@@ -1,4 +1,4 @@
-"""Stage 4: the features environment, the reward-difference loss and the two heads trained by it (CN110837858B)."""
+"""The features environment, the reward-difference loss and the two heads trained by it (CN110837858B)."""
 
 from agentlab.head.agent import Agent
 from agentlab.head.dqn import RewardDifferenceDQN

@@ -39,7 +39,7 @@ def keep(model: BaseAlgorithm, folder: Path | None, eye: str, refreshes: int = 0
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.cut()
         tensors |= weights.prefixed("memory", model.replay_buffer.state())
-        counters["exploration"] = model._exploration.bit_generator.state
+        counters["exploration"] = model.exploration.generator.bit_generator.state
         counters["exploration_rate"] = model.exploration_rate
     weights.save(folder / KEPT, tensors, {COUNTERS: json.dumps(counters)})
 
@@ -71,7 +71,7 @@ def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, An
     try:
         model.num_timesteps, model._n_updates = int(counters["num_timesteps"]), int(counters["n_updates"])
         if isinstance(model, RewardDifferenceDQN):
-            model._exploration.bit_generator.state = counters["exploration"]
+            model.exploration.generator.bit_generator.state = counters["exploration"]
             model.exploration_rate = float(counters["exploration_rate"])
         reached = str(counters["eye"]), int(counters["refreshes"])
     except (KeyError, TypeError, ValueError) as error:

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 
 from agentlab.errors import InputError
 from agentlab.head.difference import LearnsDifference, fused_adam
+from agentlab.head.exploration import HeldExploration
 from agentlab.head.meanwhile import Meanwhile
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.readout import Histogram, Scalar
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
-from agentlab.holding import hold_lengths, mean_hold
 from agentlab.timing import spent
 
 AT_ONCE = 8
@@ -36,9 +36,6 @@ LAYERS = ("dueling", "layer_norm", "histogram")
 
 TOO_MANY = 0.01
 """The share of differences out of reach that is warned of."""
-
-LADDER = 8
-"""Environments explore at different rates: the boldest at the exploration rate, the shyest at this power of it."""
 
 
 class DifferenceNetwork(QNetwork):
@@ -79,7 +76,7 @@ class DifferenceNetwork(QNetwork):
         return self.unit * self.readout.number(self.outputs(obs))
 
     def loss(self, obs: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
-        """How far D of the actions `(n, 1)` is from what is wanted `(n, 1)`, in units, on average."""
+        """The readout's loss of D of the actions `(n, 1)` for what is wanted `(n, 1)`, on average."""
         return self.readout.loss(self._outputs_of(obs, actions), (wanted[:, 0] - self.offset) / self.unit)
 
     def of_actions(self, obs: Tensor, actions: Tensor) -> Tensor:
@@ -205,20 +202,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         for network in (self.q_net, self.q_net_target):
             network.offset.fill_(offset)
             network.unit.fill_(abs(offset) * (1 - self.gamma) or 1.0)
-        self._exploration = np.random.default_rng(self.seed)
-        self._held_for = self._held = np.zeros(0, np.int64)
-
-    def predict(
-        self,
-        observation: Any,
-        state: tuple[npt.NDArray[Any], ...] | None = None,
-        episode_start: npt.NDArray[Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """The actions of smallest difference; unless `deterministic`, each is random with the exploration rate."""
-        with spent("policy"):
-            actions, state = self.policy.predict(observation, state, episode_start, deterministic=True)
-        return actions if deterministic else self._astray(actions, self._exploration_rates(np.size(actions))), state
+        self.exploration = HeldExploration(self.n_envs, int(self.action_space.n), self.longest_hold, self.seed)
 
     def learn(self, *args: Any, **kwargs: Any) -> RewardDifferenceDQN:
         """Learns as SB3's DQN does, but updates the network while the environments take their next step."""
@@ -281,7 +265,10 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
 
     @torch.no_grad()
     def wanted(self, batch: ReplayBufferSamples) -> Tensor:
-        """What D should be in the states of `batch`, `(n, 1)`: the differences met and the smallest then to come."""
+        """What D should be in the states of `batch`, `(n, 1)`: the differences met, and what is then still to come.
+
+        That is the target network's D of the action that it, or unless `double` is false the network, takes for best.
+        """
         assert batch.discounts is not None
         chooses = self.q_net if self.double else self.q_net_target
         best = chooses.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
@@ -316,29 +303,15 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.logger.record("rollout/exploration_rate", self.exploration_rate)
 
     def _sample_action(
-        self, learning_starts: int, action_noise: ActionNoise | None = None, n_envs: int = 1
+        self,
+        learning_starts: int,
+        action_noise: ActionNoise | None = None,
+        n_envs: int = 1,  # noqa: ARG002
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         if self.num_timesteps < learning_starts:
-            actions = self._astray(np.zeros(n_envs, np.int64), np.ones(n_envs))
-            return actions, actions
-        return super()._sample_action(learning_starts, action_noise, n_envs)
-
-    def _exploration_rates(self, n: int) -> npt.NDArray[np.float64]:
-        """One rate for each of `n` environments, from the exploration rate down to a power of it (arXiv 1803.00933)."""
-        powers = np.linspace(1, LADDER, n) if n > 1 else np.array([(1 + LADDER) / 2])
-        rates: npt.NDArray[np.float64] = self.exploration_rate**powers
-        return rates
-
-    def _astray(self, actions: npt.NDArray[Any], rates: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-        """The actions, but in the share `rates` of the steps, on average, a random one that is begun or held."""
-        if len(self._held_for) != len(rates):
-            self._held_for, self._held = np.zeros((2, len(rates)), np.int64)
-        beginning = rates / (rates + (1 - rates) * mean_hold(self.longest_hold))
-        begins = (self._held_for == 0) & (self._exploration.random(len(rates)) < beginning)
-        lengths = hold_lengths(self._exploration, len(rates), self.longest_hold)
-        drawn = self._exploration.integers(int(self.action_space.n), size=len(rates))
-        self._held = np.where(begins, drawn, self._held)
-        self._held_for = np.where(begins, lengths, self._held_for)
-        astray: npt.NDArray[Any] = np.where(self._held_for > 0, self._held, actions.reshape(-1)).reshape(actions.shape)
-        self._held_for = np.maximum(self._held_for - 1, 0)
-        return astray
+            actions = self.exploration.astray(np.zeros(n_envs, np.int64), 1.0)
+        else:
+            with spent("policy"):
+                chosen, _ = self.predict(self._last_obs, deterministic=True)  # type: ignore[arg-type]
+            actions = self.exploration.astray(chosen, self.exploration_rate)
+        return actions, actions

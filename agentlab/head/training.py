@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import agentlab_envs
 from agentlab import device as devices
-from agentlab import timing, weights
+from agentlab import weights
 from agentlab.artefact import META, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
@@ -28,7 +28,6 @@ from agentlab.head.course import Course, Refresh
 from agentlab.head.difference import WithoutLabels
 from agentlab.head.dqn import LAYERS, RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
-from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.reward import find_reward_function
 from agentlab.head.spaces import StackedFeatures
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from agentlab.recording import Recording
 
 IDENTITY = ("seed", "env", "env_kwargs")
-"""What a training that goes on must share with the interrupted one, beside its configuration."""
 PROCESSES = 8
 """Copies of an environment that needs a process for each, unless told otherwise."""
 PPO_PARTS = 2
@@ -81,7 +79,7 @@ def train(
     and memory there and raises `KeyboardInterrupt`; the next call goes on from them. Raises `InputError` for an
     environment without such frames or actions, an unknown reward function, and when `out` exists.
     """
-    progress, metrics = progress or NoProgress(), metrics or NoMetrics()
+    progress = progress or NoProgress()
     require_room(out, force=force)
     config = with_copies(config, env_id, env_kwargs)
     require_learning_from_recordings(config, env_id, recordings)
@@ -89,33 +87,44 @@ def train(
         devices.computing(threads or HEAD_THREADS),
         closing(open_frames(env_id, env_kwargs, config)) as frames,
     ):
-        overlooked = checkpoints.overlooked(checkpoint)
-        env = FrozenFeatures(frames, extractor, config.stack, config.sees, overlooked)
+        env = FrozenFeatures(frames, extractor, config.stack, config.sees, checkpoints.overlooked(checkpoint))
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
-        progress.say(
-            f"train: {config.algorithm} on {extractor.n_percepts(config.sees)} numbers a frame from "
-            f"{extractor.folder}, fitted on {extractor.meta['env']}"
-        )
+        say_from_what(progress, extractor, config, env_kwargs, recordings)
         meta = describe(env, env_id, env_kwargs, config, recordings, seed=seed)
-        identity = {name: meta[name] for name in IDENTITY} | dict(flatten(config))
-        identity |= {"recordings": [r.fingerprint() for r in recordings]}
-        identity |= {"extractor": extractor.fingerprint} if refresh is None else {"refresh": list(refresh.at)}
-        if refresh is not None and isinstance(model, RewardDifferenceDQN):
-            env.archive = model.replay_buffer.archive = FrameArchive(extractor.frame_shape)
-        course = Course(model, env, config.total_steps, checkpoint, progress, metrics)
-        course.restore(identity)
+        course = Course(
+            model,
+            env,
+            config.total_steps,
+            checkpoint=checkpoint,
+            refresh=refresh,
+            progress=progress,
+            metrics=metrics or NoMetrics(),
+        )
+        course.restore(identity(meta, config, recordings, refresh))
         model.set_random_seed(first_seed(seed, "train", model.num_timesteps))
-        with timing.recorded() as split:
-            if recordings:
-                course.begin(recordings, config.recorded_updates)
-            if refresh is not None:
-                course.learn_refreshing(split, meta, refresh)
-            reached = course.learn(split)
+        reached = course.run(meta, recordings, config.recorded_updates)
         meta |= describe_parents(env.extractor, recordings) | {"metrics": reached}
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, model.policy.state_dict())
         write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
+
+
+def say_from_what(
+    progress: Progress,
+    extractor: FrozenExtractor,
+    config: HeadConfig,
+    env_kwargs: Mapping[str, Any],
+    recordings: Sequence[Recording],
+) -> None:
+    """Tells what the head is trained on, and of recorded play in which the game was set otherwise."""
+    progress.say(
+        f"train: {config.algorithm} on {extractor.n_percepts(config.sees)} numbers a frame from "
+        f"{extractor.folder}, fitted on {extractor.meta['env']}"
+    )
+    for recording in recordings:
+        if (recorded := dict(recording.env_kwargs)) != (played := dict(env_kwargs)):
+            progress.say(f"train: {recording.path} was recorded with {recorded}, and training plays with {played}")
 
 
 def require_learning_from_recordings(
@@ -251,6 +260,15 @@ def describe(
         "recipe": to_plain(config),
         **describe_parents(env.extractor, recordings),
     }
+
+
+def identity(
+    meta: Mapping[str, Any], config: HeadConfig, recordings: Sequence[Recording], refresh: Refresh | None
+) -> dict[str, Any]:
+    """What a training that goes on must share with the interrupted one; a refreshed eye may be another by then."""
+    seen_through = {"extractor": meta["extractor"]} if refresh is None else {"refresh": list(refresh.at)}
+    of_recordings = {"recordings": [recording.fingerprint() for recording in recordings]}
+    return {name: meta[name] for name in IDENTITY} | dict(flatten(config)) | of_recordings | seen_through
 
 
 def describe_parents(extractor: FrozenExtractor, recordings: Sequence[Recording]) -> dict[str, Any]:

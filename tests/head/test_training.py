@@ -28,11 +28,12 @@ from agentlab import weights
 from agentlab.artefact import sha256
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
-from agentlab.head import Agent, FrozenFeatures, checkpoint, course, train, training
+from agentlab.head import Agent, FrozenFeatures, checkpoint, train, training
 from agentlab.head.dqn import DifferencePolicy, RewardDifferenceDQN
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.readout import Scalar
 from agentlab.head.training import open_frames, with_copies
+from agentlab.head.watch import Watch
 from agentlab.progress import NoProgress, NoTask
 from agentlab.recipe import DQNConfig, HeadConfig, PPOConfig
 from agentlab.recording import Recording
@@ -204,7 +205,7 @@ class TestTraining:
 
 
 def test_a_second_ctrl_c_stops_at_once(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(course.Watch, "_on_step", lambda _: os.kill(os.getpid(), signal.SIGINT) or True)
+    monkeypatch.setattr(Watch, "_on_step", lambda _: os.kill(os.getpid(), signal.SIGINT) or True)
     with pytest.raises(KeyboardInterrupt):
         trained(run, DQN, checkpoint=tmp_path / "kept")
     assert not (tmp_path / "kept" / checkpoint.KEPT).exists()
