@@ -305,8 +305,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     def _sample_action(
         self,
         learning_starts: int,
-        action_noise: ActionNoise | None = None,
-        n_envs: int = 1,  # noqa: ARG002
+        action_noise: ActionNoise | None = None,  # noqa: ARG002
+        n_envs: int = 1,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         if self.num_timesteps < learning_starts:
             actions = self.exploration.astray(np.zeros(n_envs, np.int64), 1.0)

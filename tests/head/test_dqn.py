@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from label_games import Chain
+from learners import equal, identity, weights
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -33,24 +34,8 @@ SMALL: dict[str, Any] = {
 }
 
 
-def identity(n: int = 1) -> DummyVecEnv:
-    venv = DummyVecEnv([lambda: IdentityEnv(3, ep_length=20)] * n)
-    venv.seed(0)
-    for env in venv.envs:
-        env.action_space.seed(0)
-    return venv
-
-
 def learner(env: Any = None, **options: Any) -> RewardDifferenceDQN:
     return RewardDifferenceDQN("MlpPolicy", env or identity(), **SMALL | {"n_steps": 1, "gamma": 0.5} | options)
-
-
-def weights(model: Any) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
-
-
-def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 class Actions(BaseCallback):

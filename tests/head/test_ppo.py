@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from label_games import Chain, Rise
+from learners import equal, identity, weights
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.envs import IdentityEnv, IdentityEnvBox, IdentityEnvMultiDiscrete
@@ -32,14 +33,6 @@ SMALL: dict[str, Any] = {
 }
 
 
-def identity(n: int = 1) -> DummyVecEnv:
-    venv = DummyVecEnv([lambda: IdentityEnv(3, ep_length=20)] * n)
-    venv.seed(0)
-    for env in venv.envs:
-        env.action_space.seed(0)
-    return venv
-
-
 def continuous(n: int) -> DummyVecEnv:
     venv = DummyVecEnv([lambda: IdentityEnvBox(eps=0.5, ep_length=20)] * n)
     for env in venv.envs:
@@ -49,14 +42,6 @@ def continuous(n: int) -> DummyVecEnv:
 
 def learner(env: Any = None, **options: Any) -> RewardDifferencePPO:
     return RewardDifferencePPO("MlpPolicy", env or identity(), **SMALL | options)
-
-
-def weights(model: Any) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
-
-
-def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 class Rollouts(BaseCallback):

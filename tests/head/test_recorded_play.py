@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
-from tiny import recorded
+from tiny import SQUARE, recorded
 
 import agentlab_envs
 from agentlab.errors import InputError
@@ -20,8 +20,6 @@ from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.recorded_play import RecordedPlay, remember
 from agentlab.progress import NoProgress
 from agentlab.recording import RandomPolicy, Recording, record
-
-SQUARE = "games:Test/Square-v0"
 
 
 @pytest.fixture
