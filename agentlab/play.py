@@ -28,24 +28,6 @@ STRAYS = (0.0, 0.03, 0.1, 0.3)
 """Shares of random actions in the episodes of a straying policy."""
 
 
-class AgentPolicy:
-    """A trained run as the policy of a recorder: greedy, one game."""
-
-    def __init__(self, agent: Agent, name: str) -> None:
-        self.name = name
-        self._agent = agent
-        self._is_start = True
-
-    def reset(self, seed: int) -> None:  # noqa: ARG002
-        self._agent.reset(1)
-        self._is_start = True
-
-    def act(self, frame: npt.NDArray[np.uint8], info: dict[str, Any]) -> Any:  # noqa: ARG002
-        action = self._agent.act(frame[None], np.array([self._is_start]))[0]
-        self._is_start = False
-        return action
-
-
 class StrayingPolicy:
     """A trained policy that strays now and then, from episode to episode more or less, so that play sees more."""
 
@@ -76,7 +58,7 @@ def player(policy: str, env: Env[Any, Any], *, device: str = "auto") -> Policy:
             f"policy {policy!r}: expected {' or '.join(map(repr, UNTRAINED))}, or the folder of a run."
             f"{nearest(policy, UNTRAINED)}"
         )
-    from agentlab.head import Agent
+    from agentlab.head import Agent, AgentPolicy
 
     agent = Agent.load(Path(policy), device)
     for what, trained_on, here in (
@@ -115,6 +97,8 @@ def record_episodes(
         if agent is None:
             policy = player(config.policy, env, device=device)
         else:
+            from agentlab.head import AgentPolicy
+
             policy = StrayingPolicy(AgentPolicy(agent, config.policy), env.action_space, config.policy)
         limit: dict[str, Any] = {} if config.max_steps is None else {"max_steps": config.max_steps}
         done, by_steps = 0, config.enough_steps is not None

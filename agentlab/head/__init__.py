@@ -1,6 +1,7 @@
 """The features environment, the reward-difference loss and the two heads trained by it (CN110837858B)."""
 
 from agentlab.head.agent import Agent
+from agentlab.head.agent_policy import AgentPolicy
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures, FrozenFeaturesWrapper
 from agentlab.head.motion import MotionExtractor
@@ -10,6 +11,7 @@ from agentlab.head.training import require_learning_from_recordings, train
 
 __all__ = [
     "Agent",
+    "AgentPolicy",
     "FrozenFeatures",
     "FrozenFeaturesWrapper",
     "MotionExtractor",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,37 +10,29 @@ import numpy.typing as npt
 
 from agentlab.artefact import require_absent, write_json
 from agentlab.evaluate import first_evaluation_seed
+from agentlab.head import Agent, AgentPolicy
 from agentlab.report.source import PLAYBACK_FILE, PLAYBACK_FOLDER
 
 if TYPE_CHECKING:
     from agentlab.extractor import FrozenExtractor
-    from agentlab.head import Agent
     from agentlab.recording import Episode
 
 FRAMES_PER_BATCH = 1024
 
 
-class Observed:
-    """A recorder's policy that plays the agent and keeps its value per action at each step."""
-
-    name = "agent"
+class Observed(AgentPolicy):
+    """Plays as the agent does and keeps its value per action at each step."""
 
     def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-        self._is_start = True
+        super().__init__(agent, "agent")
         self.values: list[npt.NDArray[np.float32]] = []
 
-    def reset(self, seed: int) -> None:  # noqa: ARG002
-        self._agent.reset(1)
-        self._is_start = True
-
-    def act(self, frame: npt.NDArray[np.uint8], info: Mapping[str, Any]) -> Any:  # noqa: ARG002
-        actions = self._agent.act(frame[None], np.array([self._is_start]))
-        self._is_start = False
+    def act(self, frame: npt.NDArray[np.uint8], info: dict[str, Any]) -> Any:
+        action = super().act(frame, info)
         values = self._agent.values()
         if values is not None:
             self.values.append(values[0].copy())
-        return actions[0]
+        return action
 
 
 def record_playback(agent: Agent, run: Path, *, seed: int = 0, max_steps: int = 10_000) -> None:
