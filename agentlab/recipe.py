@@ -84,6 +84,8 @@ class DQNConfig:
     """Discount of a step."""
     n_steps: Count = 5
     """Steps whose differences a return adds up before it trusts the network."""
+    n_steps_final: Count | None = None
+    """As many later in the training, with numbers in between; none keeps the first."""
     learning_rate: Positive = 5e-4
     """Step size at the start; it falls to a tenth at the end."""
     batch_size: Count = 128

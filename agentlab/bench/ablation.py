@@ -22,8 +22,8 @@ from agentlab.statistics import bootstrap_interval, iqm
 
 COMPLETE = "complete"
 PARTS: dict[str, tuple[str, Any]] = {
-    "1-step returns": ("head.dqn.n_steps", 1),
-    "10-step returns": ("head.dqn.n_steps", 10),
+    "3-step returns all along": ("head.dqn.n_steps", 3),
+    "10-step returns all along": ("head.dqn.n_steps_final", 10),
     "not double": ("head.dqn.without", ("double",)),
     "not dueling": ("head.dqn.without", ("dueling",)),
     "no layer normalisation": ("head.dqn.without", ("layer_norm",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, ClassVar
 
@@ -30,6 +31,9 @@ from agentlab.timing import spent
 
 AT_ONCE = 8
 """Updates whose batches are drawn, and whose wanted differences are worked out, at once: it is faster."""
+
+ANNEALED_BY = 0.6
+"""The share of the training by which returns have their final number of steps."""
 
 LAYERS = ("dueling", "layer_norm", "histogram")
 """What a `DifferenceNetwork` has unless it is told to do without."""
@@ -128,6 +132,9 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     `widening` adds that share of how far an action is behind the best to its difference, so that the best stands out
     (advantage learning, arXiv 1512.04860).
 
+    With `n_steps_final` returns are of fewer and fewer steps, down to that number: long ones learn fast, short ones
+    don't count what random actions cost later (arXiv 2305.19452).
+
     Exploration is drawn per environment: the boldest explores at SB3's exploration rate, the shyest at its eighth power
     and a single one in between. A random action is held for a random number of steps, up to `longest_hold` (arXiv
     2006.01782). Other arguments are SB3's, with defaults for features instead of images and 16 environments; the
@@ -160,6 +167,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         batch_size: int = 128,
         gamma: float = 0.99,
         n_steps: int = 5,
+        n_steps_final: int | None = None,
         train_freq: int = 1,
         gradient_steps: int = 8,
         tau: float = 0.005,
@@ -169,6 +177,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     ) -> None:
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
         self.double, self.longest_hold, self.widening = double, longest_hold, widening
+        self.return_steps = n_steps, n_steps_final or n_steps
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
             raise InputError(
@@ -239,6 +248,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     def _update_times(self, gradient_steps: int, batch_size: int) -> None:
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        self.replay_buffer.n_steps = self._steps_of_returns()
         losses, out_of_reach = [], []
         for done in range(0, gradient_steps, AT_ONCE):
             batch = self.replay_buffer.sample(min(AT_ONCE, gradient_steps - done) * batch_size)
@@ -251,6 +261,12 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
         self._heed(float(torch.cat(out_of_reach).float().mean()))
+
+    def _steps_of_returns(self) -> int:
+        """From the first to the final number, by equal factors over the first part of the training."""
+        first, final = self.return_steps
+        share = min((1 - self._current_progress_remaining) / ANNEALED_BY, 1.0)
+        return round(first * math.pow(final / first, share))
 
     def _heed(self, out_of_reach: float) -> None:
         """Logs the share of differences that are out of reach, and warns once of more than a few."""

@@ -209,6 +209,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         env,
         gamma=dqn.gamma,
         n_steps=dqn.n_steps,
+        n_steps_final=dqn.n_steps_final,
         learning_rate=LinearSchedule(dqn.learning_rate, LAST_RATE * dqn.learning_rate, 1.0),
         batch_size=dqn.batch_size,
         train_freq=updates.denominator,

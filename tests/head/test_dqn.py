@@ -258,6 +258,23 @@ class TestUpdates:
         assert model._n_updates == before + 3
 
 
+def test_returns_are_of_fewer_and_fewer_steps_if_told_so():
+    lengths: list[int] = []
+
+    class Lengths(BaseCallback):
+        def _on_step(self) -> bool:
+            lengths.append(self.model.replay_buffer.n_steps)  # type: ignore[attr-defined]
+            return True
+
+    learner(n_steps=10, n_steps_final=3).learn(1000, callback=Lengths())
+    assert lengths[0] == 10
+    assert (np.diff(lengths) <= 0).all()
+    assert lengths[300] == pytest.approx(np.sqrt(30), abs=0.6)
+    assert set(lengths[610:]) == {3}
+    constant = learner(n_steps=4).learn(300)
+    assert constant.replay_buffer.n_steps == 4
+
+
 class TestExploration:
     def test_fades_out(self):
         model = learner(identity(8), exploration_fraction=0.5, exploration_final_eps=0.3).learn(400)
