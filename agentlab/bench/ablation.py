@@ -35,7 +35,7 @@ PARTS: dict[str, tuple[str, Any]] = {
     "features too": ("head.sees", "all"),
     "no advantage learning": ("head.dqn.widening", 0.0),
     "no start on recorded play": ("head.dqn.recorded_updates", 0),
-    "eye refreshed": ("refresh.at", (0.1, 0.35)),
+    "eye refreshed": ("refresh.at", (0.4,)),
 }
 """What is changed in the complete recipe, by name: a field and its value."""
 NOTE = (
