@@ -135,7 +135,7 @@ class SigmoidGELU(nn.Module):
 
 def dropout_probabilities(highest: float, n: int, generator: torch.Generator) -> list[float]:
     """The dropout probability of each of `n` components: `highest * e**p`, `p = ln U` at most 0 (CN115495998A)."""
-    p = torch.rand(n, generator=generator).log()
+    p = torch.rand(n, generator=generator).double().log()
     return [float(value) for value in highest * p.exp()]
 
 
