@@ -46,20 +46,23 @@ class StrayingPolicy:
         return astray if self._random.random() < self._share else chosen
 
 
-def player(policy: str, env: Env[Any, Any], *, device: str = "auto") -> Policy:
+def player(policy: str, env: Env[Any, Any], *, device: str = "auto", agent: Agent | None = None) -> Policy:
     """The policy called `random` or `wandering`, or that of the trained run in the folder `policy`.
 
-    Raises `InputError` for anything else, and for a run that was trained on other frames or actions.
+    An `agent` that is given plays instead, strays now and then, and is called `policy`. Raises `InputError` for
+    anything else, and for a run that was trained on other frames or actions.
     """
-    if policy in UNTRAINED:
+    if agent is None and policy in UNTRAINED:
         return UNTRAINED[policy](env.action_space)
-    if not Path(policy).is_dir():
+    if agent is None and not Path(policy).is_dir():
         raise InputError(
             f"policy {policy!r}: expected {' or '.join(map(repr, UNTRAINED))}, or the folder of a run."
             f"{nearest(policy, UNTRAINED)}"
         )
     from agentlab.head import Agent, AgentPolicy
 
+    if agent is not None:
+        return StrayingPolicy(AgentPolicy(agent, policy), env.action_space, policy)
     agent = Agent.load(Path(policy), device)
     for what, trained_on, here in (
         ("frames of shape", tuple(agent.extractor.frame_shape), env.observation_space.shape),
@@ -86,20 +89,13 @@ def record_episodes(
 ) -> Summary:
     """Records `config.episodes` episodes of an environment at `out`; with `append` to those it holds.
 
-    An `agent` that is given plays, and strays now and then, instead of `config.policy`.
-
-    Raises `InputError` for an environment without images, an unknown policy, and an `out` that exists.
+    An `agent` that is given plays, and strays now and then, instead of `config.policy`. Raises `InputError` for
+    an environment without images, an unknown policy, and an `out` that exists.
     """
     env = open_environment(env_id, env_kwargs)
     try:
         require_images(env, env_id)
-        policy: Policy
-        if agent is None:
-            policy = player(config.policy, env, device=device)
-        else:
-            from agentlab.head import AgentPolicy
-
-            policy = StrayingPolicy(AgentPolicy(agent, config.policy), env.action_space, config.policy)
+        policy = player(config.policy, env, device=device, agent=agent)
         limit: dict[str, Any] = {} if config.max_steps is None else {"max_steps": config.max_steps}
         done, by_steps = 0, config.enough_steps is not None
         total, unit = config.enough_steps or config.episodes, "steps" if by_steps else "episodes"

@@ -89,7 +89,7 @@ def fit(
         learner.eye.eval()
         with torch.inference_mode():
             learner.eye.standardise_features(learner.eye.network(looked_at.to(picked)))
-        found = {"counters": list(counting), "frames": len(trained_on)}
+        found = {"counters": counting, "frames": len(trained_on)}
         return _freeze(learner.eye, recordings, held_out, found, config, out, seed=seed, device=device, force=force)
 
 
