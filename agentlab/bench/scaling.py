@@ -53,26 +53,10 @@ def measure(
     with subject.raw_game(1, seed) as one:
         if not isinstance(one.action_space, gym.spaces.Discrete):
             raise InputError(f"bench scaling: expected discrete actions, as the DQN head has, found {one.action_space}")
-    rates: dict[str, list[tuple[int, float]]] = {"raw game": [], "game and extractor": [], "RewardDifferencePPO": []}
     with devices.computing(HEAD_THREADS):
-        with progress.task("environments", len(environments), "numbers of environments") as task:
-            for n_envs in environments:
-                some = max(steps * n_envs // max(environments), fewest)
-                rollout = max(ROLLOUT // n_envs, 2)
-                ppo = replace(
-                    subject.head, algorithm="ppo", n_envs=n_envs, ppo=replace(subject.head.ppo, rollout=rollout)
-                )
-                with subject.raw_game(n_envs, seed) as raw, subject.features(ppo, seed) as env:
-                    model = build(env, ppo, seed=seed, device="cpu")
-                    things: dict[str, Rate] = {
-                        "raw game": partial(played, raw, some, seed),
-                        "game and extractor": partial(played, env, some, seed),
-                        "RewardDifferencePPO": partial(learned, model, some),
-                    }
-                    for name, thing in things.items():
-                        measured = [thing() for _ in range(repeats)]
-                        rates[name].append((n_envs, median(n / seconds for n, seconds in measured)))
-                task.advance()
+        rates = by_environments(
+            subject, environments, steps=steps, fewest=fewest, repeats=repeats, seed=seed, progress=progress
+        )
         by_tenth = growth(subject, seed=seed, progress=progress, steps=grown)
     return {
         "env": subject.env_id,
@@ -85,6 +69,37 @@ def measure(
         },
         "machine": {"cores": devices.cores()},
     }
+
+
+def by_environments(
+    subject: Subject,
+    environments: Sequence[int],
+    *,
+    steps: int,
+    fewest: int,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+) -> dict[str, list[tuple[int, float]]]:
+    """Pairs of a number of environments and agent steps a second: of the game, with the eye, of training."""
+    rates: dict[str, list[tuple[int, float]]] = {"raw game": [], "game and extractor": [], "RewardDifferencePPO": []}
+    with progress.task("environments", len(environments), "numbers of environments") as task:
+        for n_envs in environments:
+            some = max(steps * n_envs // max(environments), fewest)
+            rollout = max(ROLLOUT // n_envs, 2)
+            ppo = replace(subject.head, algorithm="ppo", n_envs=n_envs, ppo=replace(subject.head.ppo, rollout=rollout))
+            with subject.raw_game(n_envs, seed) as raw, subject.features(ppo, seed) as env:
+                model = build(env, ppo, seed=seed, device="cpu")
+                things: dict[str, Rate] = {
+                    "raw game": partial(played, raw, some, seed),
+                    "game and extractor": partial(played, env, some, seed),
+                    "RewardDifferencePPO": partial(learned, model, some),
+                }
+                for name, thing in things.items():
+                    measured = [thing() for _ in range(repeats)]
+                    rates[name].append((n_envs, median(n / seconds for n, seconds in measured)))
+            task.advance()
+    return rates
 
 
 def growth(subject: Subject, *, seed: int, progress: Progress, steps: int) -> list[float]:

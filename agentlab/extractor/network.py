@@ -10,6 +10,8 @@ from torch.nn import functional as F  # noqa: N812
 
 N_COMPONENTS = 4
 """Components of a layer, GELU and dropout in the network, each with a dropout probability of its own."""
+BLOCK = 4
+"""Pixels a side that become one cell of the maps."""
 BOARD_FEATURES = 4
 """Features read off a scoreboard, if that is at most a quarter of all."""
 KEYPOINT_GAIN = 10.0
@@ -56,11 +58,11 @@ class ExtractorNetwork(nn.Module):
         self.pixel_mean: Tensor
         self.pixel_scale: Tensor
         self.trunk = nn.Sequential(
-            _component(nn.Conv2d(depth, channels, 7, stride=4, padding=3), dropout[0]),
+            _component(BlockwiseConv2d(depth, channels, BLOCK), dropout[0]),
             _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[1]),
             _component(nn.Conv2d(channels, channels, 3, padding=1), dropout[2]),
         )
-        self.keypoints = Keypoints(channels, keypoints, _quarter(height - top - bottom), _quarter(width))
+        self.keypoints = Keypoints(channels, keypoints, _blocks(height - top - bottom), _blocks(width))
         self.join = nn.Sequential(
             _component(nn.Linear(3 * keypoints, 256), dropout[3]), nn.Linear(256, n_features - n_board)
         )
@@ -100,6 +102,26 @@ class ExtractorNetwork(nn.Module):
         pixels = _channels_first(frames).float()
         self.pixel_mean.copy_(pixels.mean(dim=0, keepdim=True))
         self.pixel_scale.fill_(1.0 / max(float((pixels - self.pixel_mean).std()), 1.0))
+
+
+class BlockwiseConv2d(nn.Conv2d):
+    """A convolution that moves by `block` cells and sees `2 * block - 1`; once trained, one over blocks in a row.
+
+    The same function either way, but the cells of a block, which lie side by side, become channels of one cell, so that
+    a processor multiplies several at once. Takes `(n, channels, height, width)`, gives a cell for each block.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, block: int) -> None:
+        super().__init__(channels_in, channels_out, 2 * block - 1, stride=block, padding=block - 1)
+        self._block = block
+
+    def forward(self, cells: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(cells)
+        block = self._block
+        blocks = _blocks_as_channels(F.pad(cells, (0, -cells.shape[3] % block)), block)
+        weight = _blocks_as_channels(F.pad(self.weight, (1, 0)), block)
+        return F.conv2d(F.pad(blocks, (1, 0, block - 1, block - 1)), weight, self.bias, stride=(block, 1))
 
 
 class Keypoints(nn.Module):
@@ -149,5 +171,13 @@ def _channels_first(frames: Tensor) -> Tensor:
     return frames.unsqueeze(1) if frames.dim() == 3 else frames.permute(0, 3, 1, 2)
 
 
-def _quarter(cells: int) -> int:
-    return (cells + 3) // 4
+def _blocks_as_channels(cells: Tensor, block: int) -> Tensor:
+    """Of `(n, channels, rows, columns)`: `(n, block * channels, rows, columns / block)`, without a copy if channels are
+    last in memory."""
+    blocks = cells.permute(0, 2, 3, 1).unflatten(2, (-1, block))  # type: ignore[no-untyped-call]
+    channels: Tensor = blocks.flatten(3).permute(0, 3, 1, 2)
+    return channels
+
+
+def _blocks(pixels: int) -> int:
+    return -(-pixels // BLOCK)

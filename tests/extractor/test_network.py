@@ -7,7 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentlab.extractor.network import N_COMPONENTS, ExtractorNetwork, Keypoints, dropout_probabilities
+from agentlab.extractor.network import (
+    N_COMPONENTS,
+    BlockwiseConv2d,
+    ExtractorNetwork,
+    Keypoints,
+    dropout_probabilities,
+)
 
 SHAPES = [(84, 84), (96, 96, 3), (210, 160, 3), (33, 47), (8, 8), (20, 300, 1)]
 
@@ -176,3 +182,10 @@ class TestScoreboard:
     def test_leaves_rows_to_the_game(self, rows: list[int]):
         with pytest.raises(ValueError, match="scoreboard: expected fewer rows than 33"):
             ExtractorNetwork((33, 47), 16, 4, 3, [0.0] * N_COMPONENTS, scoreboard=rows)
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 3), st.integers(2, 5))
+def test_a_trained_blockwise_convolution_is_the_one_that_was_trained(height: int, width: int, depth: int, block: int):
+    module = BlockwiseConv2d(depth, 5, block)
+    cells = torch.randn(2, depth, height, width)
+    torch.testing.assert_close(module.eval()(cells), module.train()(cells), atol=1e-5, rtol=1e-5)
