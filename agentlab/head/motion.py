@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
@@ -28,11 +30,20 @@ class MotionExtractor(BaseFeaturesExtractor):
         n_percepts = get_flattened_obs_dim(observation_space) // stack
         heeded = sorted(set(range(n_percepts)) - overlooked)
         super().__init__(observation_space, stack * len(heeded))
-        self._stack = stack
-        self.register_buffer("heeded", torch.tensor(heeded), persistent=False)
-        self.heeded: Tensor
+        is_as_it_was = stack == 1 and len(heeded) == n_percepts
+        self.register_buffer("seen", None if is_as_it_was else newest_and_changes(stack, n_percepts, heeded), False)
+        self.seen: Tensor | None
 
     def forward(self, states: Tensor) -> Tensor:
-        frames = states.flatten(1).unflatten(1, (self._stack, -1))[:, :, self.heeded]  # type: ignore[no-untyped-call]
-        newest = frames[:, -1:]
-        return torch.cat([newest, MOTION_SCALE * (newest - frames[:, :-1])], dim=1).flatten(1)
+        flat = states.flatten(1)
+        return flat if self.seen is None else flat @ self.seen
+
+
+def newest_and_changes(stack: int, n_percepts: int, heeded: Sequence[int]) -> Tensor:
+    """The matrix `(stack * n_percepts, stack * len(heeded))` that makes of a state what networks see of it.
+
+    One product is several times faster than picking out, subtracting and joining, and as exact: scales are powers of 2.
+    """
+    frames = torch.eye(stack * n_percepts).unflatten(1, (stack, n_percepts))[:, :, heeded]  # type: ignore[no-untyped-call]
+    newest = frames[:, -1:]
+    return torch.cat([newest, MOTION_SCALE * (newest - frames[:, :-1])], dim=1).flatten(1)
