@@ -24,6 +24,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 import agentlab_envs
 from agentlab import device as devices
 from agentlab import timing
+from agentlab.bench import eye
 from agentlab.bench.drawing import bars
 from agentlab.bench.subject import Subject
 from agentlab.environment import ATARI_NAMESPACE
@@ -34,6 +35,8 @@ from agentlab.recipe import HeadConfig, PPOConfig
 from agentlab.recording.provenance import installed_version
 
 PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "openvino", "numpy")
+FRAMES_BEFORE = 100
+"""Frames of random play before those that the eye is measured on."""
 SLOWER = 8
 """Networks on pixels are measured on this many times fewer steps."""
 ON_PIXELS = "SB3 PPO CnnPolicy"
@@ -110,6 +113,7 @@ def measure(
                     n, seconds = thing()
                     rates[name].append(n / seconds)
                     task.advance(note=f"{name}: {n / seconds:,.0f} steps/s")
+        eyes = eye.measure(subject.extractor, frames_met(raw, seed))
     medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": subject.env_id,
@@ -118,11 +122,20 @@ def measure(
         "share_of_game": _ratios(rates, "raw game"),
         "times_sb3_ppo": _ratios(rates, ON_PIXELS) if ON_PIXELS in rates else {},
         "time_split": splits,
+        "eye": eyes,
         "repeats": rates,
         "machine": {"cores": devices.cores(), "processor": platform.machine()},
         "threads": {"heads": HEAD_THREADS, "SB3 on pixels": devices.cores()},
         "versions": {name: installed_version(name) for name in PACKAGES},
     }
+
+
+def frames_met(env: VecEnv, seed: int) -> Any:
+    """A frame of each environment after some random play."""
+    played(env, FRAMES_BEFORE * env.num_envs, seed)
+    actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
+    actions.seed(seed)
+    return env.step(actions.sample())[0]
 
 
 def played(env: VecEnv, steps: int, seed: int) -> tuple[int, float]:
@@ -262,6 +275,7 @@ def table(found: dict[str, Any]) -> str:
     for name, split in found["time_split"].items():
         parts = ", ".join(f"{part} {value:.0f}" for part, value in sorted(split.items(), key=lambda item: -item[1]))
         lines.append(f"{name}, microseconds a step waited for or spent on: {parts}")
+    lines.append(eye.table(found["eye"]))
     return "\n".join(lines)
 
 

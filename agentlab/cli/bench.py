@@ -28,7 +28,7 @@ class Options(Common):
     $ agentlab bench labels Pong
     $ agentlab bench ablation Pong Breakout --steps 50000
 
-    throughput: agent steps a second of the raw game, of ours and of Stable-Baselines3's algorithms.
+    throughput: agent steps a second of the raw game, of ours and of Stable-Baselines3's algorithms; the eye by runtime.
     scaling: the same for 1 to 256 environments, and as a training grows to a million steps; its memory.
     memory: bytes a transition of the replay memory of features, and of SB3's of images.
     atari100k: scores after 100,000 agent steps, over several seeds, beside published ones.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,32 +16,60 @@ from agentlab.extractor.eye import Eye
 from agentlab.onnx_model import to_onnx
 
 Floats = npt.NDArray[np.float32]
+Precision: TypeAlias = Literal["bf16", "f32"]
+"""What OpenVINO calls bfloat16 and float32."""
 ANY = -1
 """Number of frames, for OpenVINO."""
+CLOSE = 0.1
+"""How far, on average and in their spread, features in bfloat16 may be from those in float32."""
+CHECKED = 32
+"""Frames on which that is checked."""
 
 
 class CompiledEye:
-    """The eye as OpenVINO runs it: in bfloat16 where the processor multiplies that in hardware, else in float32.
+    """The eye as OpenVINO runs it, in bfloat16 where the processor multiplies that in hardware, else in float32.
 
-    It is compiled at the first call, for as many threads as torch has then, and for as many frames: those numbers are
-    seen a fifth faster than others, for which it is compiled once more. Copies compile anew.
+    It is compiled at the first call, for as many threads as torch has then, and for as many frames: so many at once are
+    seen a fifth faster than other numbers, for which it is compiled once more. If bfloat16 is not `CLOSE` to torch's
+    float32 on the first frames, that is warned of and float32 taken. Copies compile anew.
     """
 
-    def __init__(self, eye: Eye, frame_shape: Sequence[int]) -> None:
+    def __init__(self, eye: Eye, frame_shape: Sequence[int], precision: Precision | None = None) -> None:
+        """`precision` is taken unchecked, if it is given."""
         self._eye, self._frame_shape = eye, tuple(frame_shape)
+        self._given, self._precision = precision, precision
         self._model: Any = None
         self._requests: dict[int, Any] = {}
 
     def __call__(self, frames: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """The signals and the features of uint8 frames `(n, *frame_shape)`."""
+        if self._precision is None:
+            self._precision = self._pick_precision(frames)
         n = len(frames) if not self._requests or len(frames) in self._requests else ANY
+        return self._see(n, frames)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_precision": self._given, "_model": None, "_requests": {}}
+
+    def _pick_precision(self, frames: npt.NDArray[np.uint8]) -> Precision:
+        if not devices.bfloat16_is_fast(torch.device("cpu")):
+            return "f32"
+        self._precision = "bf16"
+        off = how_far(self._see(len(frames), frames)[1][:CHECKED], self._eye, frames[:CHECKED])
+        if off <= CLOSE:
+            return "bf16"
+        self._requests.clear()
+        warnings.warn(
+            f"in bfloat16 features are off by {off:.2g} of their spread on this processor: the eye computes in float32",
+            stacklevel=2,
+        )
+        return "f32"
+
+    def _see(self, n: int, frames: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
         if n not in self._requests:
             self._requests[n] = self._compile(n)
         outputs = self._requests[n].infer([np.ascontiguousarray(frames)], share_inputs=True)
         return outputs["signals"], outputs["features"]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_model": None, "_requests": {}}
 
     def _compile(self, n: int) -> Any:
         core = openvino.Core()
@@ -49,9 +78,16 @@ class CompiledEye:
             self._model = core.read_model(to_onnx(self._eye, example, "frames", ["signals", "features"]))
         self._model.reshape([n, *self._frame_shape])
         options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if devices.bfloat16_is_fast(torch.device("cpu")) else "f32",
+            "INFERENCE_PRECISION_HINT": self._precision,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,
         }
         return core.compile_model(self._model, "CPU", options).create_infer_request()
+
+
+@torch.inference_mode()
+def how_far(features: Floats, eye: Eye, frames: npt.NDArray[np.uint8]) -> float:
+    """The mean distance of features from those that torch makes of `frames` in float32, in spreads, of 1 at least."""
+    exact = eye.network(torch.from_numpy(np.ascontiguousarray(frames))).numpy()
+    return float(np.abs(features - exact).mean() / max(float(exact.std()), 1.0))

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from tiny import CATCH, fitted, recorded
 
 import agentlab_envs
-from agentlab.bench import memory, scaling, throughput
+from agentlab.bench import eye, memory, scaling, throughput
 from agentlab.bench.subject import Subject
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
@@ -70,6 +70,18 @@ def test_networks_that_cannot_take_the_frames_are_left_out_by_name(square_extrac
     assert found["times_sb3_ppo"] == {}
     assert "RewardDifferencePPO" in throughput.table(found)
     assert progress.lines == ["SB3's CnnPolicy is left out: it needs frames of at least 36 pixels a side"]
+
+
+def test_runtimes_of_the_eye_are_timed_and_held_against_float32(square_extractor: FrozenExtractor):
+    frames = np.random.default_rng(0).integers(0, 256, (8, *square_extractor.frame_shape), np.uint8)
+    found = eye.measure(square_extractor, frames)
+    assert {"torch, float32", "OpenVINO, float32"} <= found.keys()
+    assert all(way["us_per_frame"] > 0 for way in found.values())
+    assert found["torch, float32"]["off"] == 0
+    assert found["OpenVINO, float32"]["off"] < 1e-4
+    if "OpenVINO, bfloat16" in found:
+        assert 1e-4 < found["OpenVINO, bfloat16"]["off"] < 0.1
+    assert "eye by torch, float32" in eye.table(found)
 
 
 @pytest.mark.parametrize("name", ["RewardDifferencePPO", "RewardDifferenceDQN"])

@@ -37,6 +37,18 @@ def test_sees_a_frame_alike_in_any_company(compiled: CompiledEye, frames: Any):
     np.testing.assert_allclose(compiled(frames)[0], alone, atol=1e-2)
 
 
+def test_takes_float32_where_bfloat16_is_too_far_off(
+    square_extractor: FrozenExtractor, frames: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("agentlab.device.bfloat16_is_fast", lambda _: True)
+    monkeypatch.setattr("agentlab.extractor.compiled.CLOSE", -1.0)
+    compiled = CompiledEye(square_extractor.eye, square_extractor.frame_shape)
+    with pytest.warns(UserWarning, match="computes in float32"):
+        seen = compiled(frames)
+    exactly = CompiledEye(square_extractor.eye, square_extractor.frame_shape, "f32")(frames)
+    np.testing.assert_array_equal(seen[1], exactly[1])
+
+
 def test_what_it_gave_stays_as_it_was(compiled: CompiledEye, frames: Any):
     first = compiled(frames)
     kept = copy.deepcopy(first)
