@@ -95,6 +95,8 @@ class DQNConfig:
     recorded_updates: Annotated[int, Range(0)] = 0
     """Updates on recorded play before the first step of its own, which then need not be random; recorded play stays in
     memory."""
+    imitation: Annotated[float, Range(0)] = 0.0
+    """Weight of acting as recorded in those updates, for recordings of good play; 0 learns only what actions paid."""
     target_rate: Share = 0.005
     """Share of the network that the target network takes over with each update."""
     memory: Count = 1_000_000
@@ -135,6 +137,8 @@ class PPOConfig:
     """How far the probability of an action may move in a round of updates."""
     entropy: Annotated[float, Range(0)] = 0.01
     """Weight of the policy's entropy, which keeps it exploring."""
+    recorded_updates: Annotated[int, Range(0)] = 0
+    """Updates on recorded play before the first step of its own, by which it acts as recorded (behaviour cloning)."""
     hidden: tuple[Count, ...] = (64, 64)
     """Widths of the hidden layers."""
 
@@ -172,8 +176,8 @@ class HeadConfig:
 
     @property
     def recorded_updates(self) -> int:
-        """Updates on recorded play before the first step; the head `ppo` makes none."""
-        return self.dqn.recorded_updates if self.algorithm == "dqn" else 0
+        """Updates on recorded play before the first step."""
+        return self.learner.recorded_updates
 
     @property
     def num_envs(self) -> int:

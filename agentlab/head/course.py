@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agentlab import timing
@@ -19,6 +18,7 @@ from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.interrupt import interrupt_noticed
+from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.recorded_play import remember
 from agentlab.head.watch import Watch
 from agentlab.metrics import MetricsLog
@@ -49,7 +49,7 @@ class Course:
 
     def __init__(
         self,
-        model: BaseAlgorithm,
+        model: RewardDifferenceDQN | RewardDifferencePPO,
         env: FrozenFeatures,
         total_steps: int,
         *,
@@ -89,9 +89,11 @@ class Course:
     def _begin(self, recordings: Sequence[Recording], updates: int) -> None:
         """Makes `updates` on recorded play, unless they were made before; random play is not needed first then."""
         model = self._model
-        assert isinstance(model, RewardDifferenceDQN)
-        model.learning_starts = 0
-        if not model.replay_buffer.size():
+        is_remembered = False
+        if isinstance(model, RewardDifferenceDQN):
+            model.learning_starts = 0
+            is_remembered = model.replay_buffer.size() > 0
+        if model._n_updates < updates and not is_remembered:
             remember(recordings, model, self._env, self._progress)
         with (
             self._progress.task("pretrain", updates, "updates", min(model._n_updates, updates)) as task,
@@ -99,7 +101,7 @@ class Course:
         ):
             while model._n_updates < updates and not interrupted.is_set():
                 now = min(UPDATES_AT_ONCE, updates - model._n_updates)
-                model.train(now, model.batch_size)
+                model.learn_recorded(now)
                 task.advance(now)
         self._stop_if(interrupted)
 

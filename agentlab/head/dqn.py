@@ -18,6 +18,7 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples, RolloutRe
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from agentlab.errors import InputError
 from agentlab.head.difference import LearnsDifference, fused_adam
@@ -37,6 +38,9 @@ ANNEALED_BY = 0.6
 
 LAYERS = ("dueling", "layer_norm", "histogram")
 """What a `DifferenceNetwork` has unless it is told to do without."""
+
+MARGIN = 0.8
+"""By how many units imitated actions are to be better than others (arXiv 1704.03732)."""
 
 TOO_MANY = 0.01
 """The share of differences out of reach that is warned of."""
@@ -82,6 +86,12 @@ class DifferenceNetwork(QNetwork):
     def loss(self, obs: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
         """The readout's loss of D of the actions `(n, 1)` for what is wanted `(n, 1)`, on average."""
         return self.readout.loss(self._outputs_of(obs, actions), (wanted[:, 0] - self.offset) / self.unit)
+
+    def margin_loss(self, obs: Tensor, actions: Tensor) -> Tensor:
+        """How far, in units, D of the actions `(n, 1)` is from being the smallest by `MARGIN`, on average."""
+        differences = self.readout.number(self.outputs(obs))
+        others = differences - MARGIN * (1 - F.one_hot(actions[:, 0].long(), differences.shape[1]))
+        return (differences.gather(1, actions.long())[:, 0] - others.min(dim=1).values).mean()
 
     def of_actions(self, obs: Tensor, actions: Tensor) -> Tensor:
         """D of the actions `(n, 1)`, float32 of the same shape."""
@@ -132,6 +142,9 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     `widening` adds that share of how far an action is behind the best to its difference, so that the best stands out
     (advantage learning, arXiv 1512.04860).
 
+    `learn_recorded` makes updates on recorded play before the first step of its own; with `imitation`, the weight of a
+    large-margin loss, they also let it act as recorded (arXiv 1704.03732).
+
     With `n_steps_final` returns are of fewer and fewer steps, down to that number: long ones learn fast, short ones
     don't count what random actions cost later (arXiv 2305.19452).
 
@@ -146,7 +159,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     q_net: DifferenceNetwork
     q_net_target: DifferenceNetwork
     replay_buffer: FeatureReplayBuffer
-    _is_learning = False
+    _is_learning = _is_imitating = False
     _updates_due = 0
     _has_warned = False
     _meanwhile: Meanwhile | None = None
@@ -162,6 +175,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         double: bool = True,
         longest_hold: int = 1,
         widening: float = 0.0,
+        imitation: float = 0.0,
         learning_rate: Any = 5e-4,
         learning_starts: int = 2_000,
         batch_size: int = 128,
@@ -176,7 +190,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         **sb3: Any,
     ) -> None:
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
-        self.double, self.longest_hold, self.widening = double, longest_hold, widening
+        self.double, self.longest_hold, self.widening, self.imitation = double, longest_hold, widening, imitation
         self.return_steps = n_steps, n_steps_final or n_steps
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
@@ -223,6 +237,18 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self._catch_up()
         return self
 
+    def memory_of_recorded(self, steps: int) -> FeatureReplayBuffer:  # noqa: ARG002
+        """Where steps of recorded play are put to be learned from: that of its own play, where they stay."""
+        return self.replay_buffer
+
+    def learn_recorded(self, updates: int) -> None:
+        """Makes so many updates on what the memory holds, with `imitation`."""
+        self._is_imitating = self.imitation > 0
+        try:
+            self.train(updates, self.batch_size)
+        finally:
+            self._is_imitating = False
+
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, *args: Any, **kwargs: Any) -> RolloutReturn:
         paying = self._paying_difference(env)
         if self._meanwhile is None or self._meanwhile.venv is not paying:
@@ -230,7 +256,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         return super().collect_rollouts(self._meanwhile, callback, *args, **kwargs)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_meanwhile", "_is_learning", "_updates_due"]
+        return [*super()._excluded_save_params(), "_meanwhile", "_is_learning", "_is_imitating", "_updates_due"]
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """Updates the network; within `learn` not at once, but while the environments take their next step."""
@@ -302,6 +328,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
 
     def _update(self, observations: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
         loss = self.loss(observations, actions, wanted)
+        if self._is_imitating:
+            loss = loss + self.imitation * self.q_net.margin_loss(observations, actions)
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)

@@ -1,4 +1,4 @@
-"""Recorded play as environments, from which the DQN head learns, off-policy, before it plays itself (CN110837858B)."""
+"""Recorded play as environments, from which a head learns before it plays itself (CN110837858B)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from agentlab.errors import InputError
 from agentlab.head.difference import LIFE_LOST, RewardDifference
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
+from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.progress import Progress
 
 if TYPE_CHECKING:
@@ -94,9 +95,12 @@ class RecordedPlay(VecEnv):
 
 
 def remember(
-    recordings: Sequence[Recording], model: RewardDifferenceDQN, env: FrozenFeatures, progress: Progress
+    recordings: Sequence[Recording],
+    model: RewardDifferenceDQN | RewardDifferencePPO,
+    env: FrozenFeatures,
+    progress: Progress,
 ) -> None:
-    """Puts recorded play into the replay memory of `model`, which learns in `env`.
+    """Puts recorded play into the memory from which `model`, which learns in `env`, learns recorded play.
 
     Its frames are archived, if the memory has an archive, as those of the head's own play are. Raises `InputError` for
     recordings of other frames or actions.
@@ -112,8 +116,9 @@ def remember(
     play = RecordedPlay(episodes, env.num_envs)
     if not play.n_steps:
         raise InputError(f"recordings: expected at least {env.num_envs} steps, one for each environment, found fewer")
+    memory = model.memory_of_recorded(play.n_steps * play.num_envs)
     seen = FrozenFeatures(play, env.extractor, env.stack, env.sees)
-    seen.archive = model.replay_buffer.archive
+    seen.archive = memory.archive
     states = seen.reset()
     paid = RewardDifference(seen, states, model.gamma, model.reward_function, model.target, model.life_loss_ends)
     with progress.task("recorded", play.n_steps * play.num_envs, "steps") as task:
@@ -123,7 +128,7 @@ def remember(
             reached = np.array(next_states)
             for copy in np.flatnonzero(dones):
                 reached[copy] = infos[copy]["terminal_observation"]
-            model.replay_buffer.add(states, reached, actions, rewards, dones, infos)
+            memory.add(states, reached, actions, rewards, dones, infos)
             states = next_states  # type: ignore[assignment]
             task.advance(play.num_envs)
-    model.replay_buffer.cut()
+    memory.cut()

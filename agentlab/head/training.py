@@ -74,7 +74,7 @@ def train(
 ) -> None:
     """Trains a head for `config.total_steps` agent steps and writes it to the folder `out`.
 
-    The DQN head learns from `recordings` first, if any are given. On the way `refresh` may fit another eye on what the
+    It learns from `recordings` first, if any are given. On the way `refresh` may fit another eye on what the
     head plays; the memory is then seen anew. With a `checkpoint` folder, Ctrl-C ends at the next step, keeps weights
     and memory there and raises `KeyboardInterrupt`; the next call goes on from them. Raises `InputError` for an
     environment without such frames or actions, an unknown reward function, and when `out` exists.
@@ -131,15 +131,13 @@ def require_learning_from_recordings(
     config: HeadConfig, env_id: str, recordings: Sequence[Recording] | None = None
 ) -> None:
     """Raises `InputError` for recorded play that a head cannot learn from, as far as `recordings` are known."""
+    field = f"{config.algorithm}.recorded_updates"
     if recordings and not config.recorded_updates:
-        raise InputError(
-            "recordings: expected the head 'dqn' with dqn.recorded_updates above 0 to learn from them, "
-            f"found {config.algorithm!r} with {config.recorded_updates}"
-        )
+        raise InputError(f"recordings: expected {field} above 0 to learn from them, found 0")
     if config.recorded_updates and config.true_labels:
-        raise InputError("dqn.recorded_updates: expected 0 with true_labels: recorded play is seen by predicted ones")
+        raise InputError(f"{field}: expected 0 with true_labels: recorded play is seen by predicted ones")
     if config.recorded_updates and recordings is not None and not recordings:
-        raise InputError("dqn.recorded_updates: expected recordings to learn from, found none; name them")
+        raise InputError(f"{field}: expected recordings to learn from, found none; name them")
     for recording in recordings or ():
         if recording.env_id.split(":")[-1] != env_id.split(":")[-1]:
             raise InputError(f"{recording.path}: expected play of {env_id} to learn from, found {recording.env_id}")
@@ -222,6 +220,7 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         double="double" not in dqn.without,
         longest_hold=dqn.longest_hold,
         widening=dqn.widening,
+        imitation=dqn.imitation,
         policy_kwargs={"net_arch": list(dqn.hidden), **_layers(dqn)},
         **shared,
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -15,11 +18,13 @@ from tiny import SQUARE, recorded
 import agentlab_envs
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
-from agentlab.head import FrozenFeatures, RewardDifferenceDQN
+from agentlab.head import FrozenFeatures, RewardDifferenceDQN, RewardDifferencePPO
 from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.recorded_play import RecordedPlay, remember
 from agentlab.progress import NoProgress
 from agentlab.recording import RandomPolicy, Recording, record
+
+CONTINUOUS = "games:Test/Continuous-v0"
 
 
 @pytest.fixture
@@ -91,6 +96,51 @@ def test_what_pays_is_learned_from_random_play_alone(square_extractor: FrozenExt
     actions, _ = model.predict(states, deterministic=True)
     assert (actions == 1).mean() > 0.9  # to the right, where it is paid
     env.close()
+
+
+class Always:
+    """A policy of one action."""
+
+    def __init__(self, action: Any) -> None:
+        self._action = action
+
+    def reset(self, seed: int) -> None:
+        """Nothing depends on it."""
+
+    def act(self, frame: Any, info: dict[str, Any]) -> Any:  # noqa: ARG002
+        return self._action
+
+
+def played_always(env_id: str, action: Any, folder: Path) -> Recording:
+    with closing(agentlab_envs.make(env_id)) as env:
+        record(env, folder, Always(action), episodes=8, env_id=env_id)
+    return Recording(folder)
+
+
+@pytest.mark.parametrize("action", [0, 1])
+@pytest.mark.parametrize("head", [partial(RewardDifferenceDQN, imitation=1.0, gamma=0.9), RewardDifferencePPO])
+def test_the_recorded_action_is_imitated_whatever_it_paid(
+    head: Any, action: int, square_extractor: FrozenExtractor, tmp_path: Path
+):
+    recording = played_always(SQUARE, action, tmp_path / "played")
+    with closing(FrozenFeatures(agentlab_envs.make_vec(SQUARE, 8, seed=0), square_extractor, stack=2)) as env:
+        model = head("MlpPolicy", env, seed=0)
+        model.set_logger(Logger(None, []))
+        remember([recording], model, env, NoProgress())
+        model.learn_recorded(150)
+        actions, _ = model.predict(np.concatenate([env.reset() for _ in range(10)]), deterministic=True)
+        assert (actions == action).mean() > 0.9
+        assert model._n_updates == 150
+
+
+def test_continuous_actions_are_imitated(square_extractor: FrozenExtractor, tmp_path: Path):
+    recording = played_always(CONTINUOUS, np.array([0.6], np.float32), tmp_path / "played")
+    with closing(FrozenFeatures(agentlab_envs.make_vec(CONTINUOUS, 8, seed=0), square_extractor, stack=2)) as env:
+        model = RewardDifferencePPO("MlpPolicy", env, seed=0)
+        remember([recording], model, env, NoProgress())
+        model.learn_recorded(400)
+        actions, _ = model.predict(env.reset(), deterministic=True)
+        np.testing.assert_allclose(actions, 0.6, atol=0.1)
 
 
 def test_another_eye_sees_recorded_play_anew(recording: Recording, square_extractor: FrozenExtractor):

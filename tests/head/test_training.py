@@ -348,6 +348,7 @@ def test_episodes_are_seeded_apart_from_those_of_other_runs(
 
 class TestRecordedPlay:
     CONFIG = replace(DQN, dqn=replace(DQN.dqn, recorded_updates=300))
+    IMITATING = replace(PPO, ppo=replace(PPO.ppo, recorded_updates=300))
 
     @pytest.fixture
     def recordings(self, tmp_path: Path) -> list[Recording]:
@@ -361,15 +362,26 @@ class TestRecordedPlay:
         assert built[0].replay_buffer.size() == 40 // 2 + 300 // 2
         assert meta["parents"][1]["sha256"] == recordings[0].fingerprint()
 
-    def test_is_gone_on_with_after_an_interruption(self, run: Path, recordings: list[Recording], tmp_path: Path):
+    def test_is_imitated_by_ppo(self, run: Path, recordings: list[Recording]):
+        meta = json.loads((trained(run, self.IMITATING, recordings=recordings) / "meta.json").read_text())
+        assert meta["metrics"]["updates"] == 300 + 300 // 50
+        assert meta["parents"][1]["sha256"] == recordings[0].fingerprint()
+
+    @pytest.mark.parametrize(
+        ("config", "began", "updates"),
+        [(CONFIG, [(300, 200), (300, 0)], 150), (IMITATING, [(40, 0), (300, 200), (300, 0)], 6)],
+        ids=["dqn", "ppo"],
+    )
+    def test_is_gone_on_with_after_an_interruption(
+        self, config: HeadConfig, began: list[Any], updates: int, run: Path, recordings: list[Recording], tmp_path: Path
+    ):
+        kept = tmp_path / "kept"
         with pytest.raises(KeyboardInterrupt):
-            trained(
-                run, self.CONFIG, recordings=recordings, checkpoint=tmp_path / "kept", progress=Interrupting(40 + 150)
-            )
+            trained(run, config, recordings=recordings, checkpoint=kept, progress=Interrupting(40 + 150))
         progress = Interrupting()
-        head = trained(run, self.CONFIG, recordings=recordings, checkpoint=tmp_path / "kept", progress=progress)
-        assert progress.began == [(300, 200), (300, 0)]
-        assert json.loads((head / "meta.json").read_text())["metrics"]["updates"] == 300 + 300 // 2
+        head = trained(run, config, recordings=recordings, checkpoint=kept, progress=progress)
+        assert progress.began == began
+        assert json.loads((head / "meta.json").read_text())["metrics"]["updates"] == 300 + updates
 
 
 def test_the_algorithms_defaults_are_those_of_recipes():
