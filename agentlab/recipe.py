@@ -93,8 +93,8 @@ class DQNConfig:
     updates_per_step: Positive = 0.5
     """Updates for each agent step."""
     recorded_updates: Annotated[int, Range(0)] = 0
-    """Updates on recorded play before the first step of its own, which then need not be random; recorded play stays in
-    memory."""
+    """Updates on recorded play before the first step of its own, instead of random play before the first update;
+    recorded play stays in memory."""
     imitation: Annotated[float, Range(0)] = 0.0
     """Weight of acting as recorded in those updates, for recordings of good play; 0 learns only what actions paid."""
     target_rate: Share = 0.005
@@ -189,7 +189,8 @@ class HeadConfig:
 class RefreshConfig:
     """While the head is trained: play of its own is recorded, and the eye fitted on that too; the head goes on with it.
 
-    For games whose later screens random play never sees.
+    For games whose later screens random play never sees. The head goes on seeing the labels that it saw before, and
+    rewards already in its memory stay as they were.
     """
 
     at: tuple[Share, ...] = ()

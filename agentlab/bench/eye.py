@@ -18,13 +18,13 @@ from agentlab.extractor.eye import Eye
 
 REPEATS = 30
 
-Sight = Callable[[npt.NDArray[np.uint8]], Floats]
-"""Gives the features of frames."""
+Sight = Callable[[npt.NDArray[np.uint8]], tuple[Floats, Floats]]
+"""Gives the signals and the features of frames."""
 
 
 def measure(extractor: FrozenExtractor, frames: npt.NDArray[np.uint8]) -> dict[str, dict[str, float]]:
-    """By runtime: microseconds a frame when so many are seen at once, the median of several times, and how far its
-    features are from those of torch in float32, in spreads."""
+    """By runtime: microseconds a frame when so many are seen at once, the median of several times, and how far what
+    it sees is from what torch sees in float32, in spreads (see `how_far`)."""
     eye, shape = copy.deepcopy(extractor.eye).cpu(), extractor.frame_shape
     ways = {"torch, float32": _by_torch(eye, in_bfloat16=False), "OpenVINO, float32": _by_openvino(eye, shape, "f32")}
     if devices.bfloat16_is_fast(torch.device("cpu")):
@@ -39,7 +39,7 @@ def measure(extractor: FrozenExtractor, frames: npt.NDArray[np.uint8]) -> dict[s
 def table(found: dict[str, dict[str, float]]) -> str:
     """The measurement as lines for people, the fastest first."""
     return "\n".join(
-        f"eye by {name:<29}{way['us_per_frame']:>8.1f} microseconds a frame, features off by {way['off']:.3f} spreads"
+        f"eye by {name:<29}{way['us_per_frame']:>8.1f} microseconds a frame, off by {way['off']:.3f} spreads"
         for name, way in sorted(found.items(), key=lambda item: item[1]["us_per_frame"])
     )
 
@@ -48,16 +48,15 @@ def _by_torch(eye: Eye, *, in_bfloat16: bool) -> Sight:
     eye.network.fit_in_bfloat16(in_bfloat16)
 
     @torch.inference_mode()
-    def see(frames: npt.NDArray[np.uint8]) -> Floats:
-        features: Floats = eye.network(torch.from_numpy(frames)).numpy()
-        return features
+    def see(frames: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        signals, features = eye(torch.from_numpy(frames))
+        return signals.numpy(), features.numpy()
 
     return see
 
 
 def _by_openvino(eye: Eye, frame_shape: Sequence[int], precision: Precision) -> Sight:
-    compiled = CompiledEye(eye, frame_shape, precision)
-    return lambda frames: compiled(frames)[1]
+    return CompiledEye(eye, frame_shape, precision)
 
 
 def _seconds(sight: Sight, frames: npt.NDArray[np.uint8]) -> float:

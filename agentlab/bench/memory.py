@@ -14,7 +14,7 @@ from agentlab.bench.subject import Subject
 from agentlab.head.features_env import state_space
 from agentlab.head.memory import FeatureReplayBuffer
 
-TRANSITIONS = 16_384
+TRANSITIONS = 2_048
 N_ENVS = 16
 EPISODE_STEPS = 100
 

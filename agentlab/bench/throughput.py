@@ -29,7 +29,7 @@ from agentlab.bench.drawing import bars
 from agentlab.bench.subject import Subject
 from agentlab.environment import ATARI_NAMESPACE
 from agentlab.head import FrozenFeatures
-from agentlab.head.training import HEAD_THREADS, build
+from agentlab.head.training import HEAD_THREADS, PPO_PARTS, build
 from agentlab.progress import Progress
 from agentlab.recipe import HeadConfig, PPOConfig
 from agentlab.recording.provenance import installed_version
@@ -59,9 +59,10 @@ SB3_DQN: dict[str, Any] = {
     "learning_starts": 100,
     "target_update_interval": 1_000,
     "train_freq": 4,
-    "gradient_steps": 1,
+    "gradient_steps": SB3_ENVS,
 }
-"""The same, but for the size of the memory, which does not matter to speed."""
+"""The same, an update in four agent steps as there, but for what does not matter to speed: the size of the memory, when
+updates begin and how often the slow copy is renewed."""
 
 Rate = Callable[[], tuple[int, float]]
 """Gives steps and the seconds they took."""
@@ -113,7 +114,7 @@ def measure(
                     n, seconds = thing()
                     rates[name].append(n / seconds)
                     task.advance(note=f"{name}: {n / seconds:,.0f} steps/s")
-        eyes = eye.measure(subject.extractor, frames_met(raw, seed))
+        eyes = eye.measure(subject.extractor, frames_met(raw, seed)[: -(-raw.num_envs // PPO_PARTS)])
     medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": subject.env_id,

@@ -32,7 +32,7 @@ class Options(Common):
     out: Path
     """Folder of the head."""
     recordings: tuple[Path, ...] = ()
-    """Recordings that the DQN head learns from first; see --dqn.recorded-updates."""
+    """Recordings that the head learns from first; see --dqn.recorded-updates and --ppo.recorded-updates."""
     env_kwargs: Mapping[str, Scalar] = field(default_factory=dict)
     """What the environment is made with."""
     resume: bool = False

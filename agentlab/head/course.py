@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +19,7 @@ from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
 from agentlab.head.frame_archive import FrameArchive
 from agentlab.head.interrupt import interrupt_noticed
+from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.recorded_play import remember
 from agentlab.head.watch import Watch
@@ -88,20 +90,24 @@ class Course:
 
     def _begin(self, recordings: Sequence[Recording], updates: int) -> None:
         """Makes `updates` on recorded play, unless they were made before; random play is not needed first then."""
-        model = self._model
-        is_remembered = False
+        model, env = self._model, self._env
+        memory: FeatureReplayBuffer
         if isinstance(model, RewardDifferenceDQN):
             model.learning_starts = 0
-            is_remembered = model.replay_buffer.size() > 0
-        if model._n_updates < updates and not is_remembered:
-            remember(recordings, model, self._env, self._progress)
+            memory, learn = model.replay_buffer, model.learn_recorded
+        else:
+            steps = sum(recording.total_steps for recording in recordings)
+            memory = FeatureReplayBuffer(steps, env.observation_space, env.action_space, model.device, env.num_envs)
+            learn = partial(model.imitate, memory)
+        if model._n_updates < updates and not memory.size():
+            remember(recordings, memory, model, env, self._progress)
         with (
             self._progress.task("pretrain", updates, "updates", min(model._n_updates, updates)) as task,
             interrupt_noticed() as interrupted,
         ):
             while model._n_updates < updates and not interrupted.is_set():
                 now = min(UPDATES_AT_ONCE, updates - model._n_updates)
-                model.learn_recorded(now)
+                learn(now)
                 task.advance(now)
         self._stop_if(interrupted)
 

@@ -159,7 +159,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     q_net: DifferenceNetwork
     q_net_target: DifferenceNetwork
     replay_buffer: FeatureReplayBuffer
-    _is_learning = _is_imitating = False
+    _is_learning = False
     _updates_due = 0
     _has_warned = False
     _meanwhile: Meanwhile | None = None
@@ -191,12 +191,13 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     ) -> None:
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
         self.double, self.longest_hold, self.widening, self.imitation = double, longest_hold, widening, imitation
-        self.return_steps = n_steps, n_steps_final or n_steps
+        self.return_steps = n_steps, n_steps if n_steps_final is None else n_steps_final
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
             raise InputError(
                 "target_update_interval: the target network follows with every update; say how far with tau"
             )
+        self._require_sound_arguments()
         super().__init__(
             policy,
             env,
@@ -219,6 +220,17 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             **sb3,
         )
 
+    def _require_sound_arguments(self) -> None:
+        for name, value, is_sound, expected in (
+            ("n_steps", self.return_steps[0], self.return_steps[0] >= 1, "at least 1"),
+            ("n_steps_final", self.return_steps[1], self.return_steps[1] >= 1, "at least 1"),
+            ("longest_hold", self.longest_hold, self.longest_hold >= 1, "at least 1"),
+            ("widening", self.widening, 0 <= self.widening < 1, "a number from 0 to below 1"),
+            ("imitation", self.imitation, self.imitation >= 0, "at least 0"),
+        ):
+            if not is_sound:
+                raise InputError(f"{name}: expected {expected}, found {value}")
+
     def _setup_model(self) -> None:
         super()._setup_model()
         offset = expected_difference(self.target, self.reward_function, self.gamma)
@@ -232,22 +244,17 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self._is_learning = True
         try:
             super().learn(*args, **kwargs)
+        except BaseException:
+            self._updates_due, self._last_obs = 0, None  # SB3 then resets the environments
+            raise
         finally:
             self._is_learning = False
         self._catch_up()
         return self
 
-    def memory_of_recorded(self, steps: int) -> FeatureReplayBuffer:  # noqa: ARG002
-        """Where steps of recorded play are put to be learned from: that of its own play, where they stay."""
-        return self.replay_buffer
-
     def learn_recorded(self, updates: int) -> None:
-        """Makes so many updates on what the memory holds, with `imitation`."""
-        self._is_imitating = self.imitation > 0
-        try:
-            self.train(updates, self.batch_size)
-        finally:
-            self._is_imitating = False
+        """Makes so many updates, with `imitation`, on what its memory holds."""
+        self._update_times(updates, self.batch_size, self.imitation)
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, *args: Any, **kwargs: Any) -> RolloutReturn:
         paying = self._paying_difference(env)
@@ -256,7 +263,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         return super().collect_rollouts(self._meanwhile, callback, *args, **kwargs)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_meanwhile", "_is_learning", "_is_imitating", "_updates_due"]
+        return [*super()._excluded_save_params(), "_meanwhile", "_is_learning", "_updates_due"]
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """Updates the network; within `learn` not at once, but while the environments take their next step."""
@@ -271,7 +278,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             with spent("update"):
                 self._update_times(due, self.batch_size)
 
-    def _update_times(self, gradient_steps: int, batch_size: int) -> None:
+    def _update_times(self, gradient_steps: int, batch_size: int, imitation: float = 0.0) -> None:
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self.replay_buffer.n_steps = self._steps_of_returns()
@@ -282,7 +289,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             out_of_reach.append(self.q_net.out_of_reach(wanted))
             columns = batch.observations, batch.actions, wanted
             for part in zip(*(torch.split(column, batch_size) for column in columns), strict=True):
-                losses.append(self._update(*part))
+                losses.append(self._update(*part, imitation=imitation))
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
@@ -326,10 +333,10 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         """The reward-difference loss: how far D is from what it should be."""
         return self.q_net.loss(observations, actions, wanted)
 
-    def _update(self, observations: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
+    def _update(self, observations: Tensor, actions: Tensor, wanted: Tensor, *, imitation: float) -> Tensor:
         loss = self.loss(observations, actions, wanted)
-        if self._is_imitating:
-            loss = loss + self.imitation * self.q_net.margin_loss(observations, actions)
+        if imitation:
+            loss = loss + imitation * self.q_net.margin_loss(observations, actions)
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)

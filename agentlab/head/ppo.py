@@ -35,12 +35,11 @@ class RewardDifferencePPO(LearnsDifference, PPO):
 
     The advantage is minus (difference-to-go minus its learned baseline), so a constant target cancels out of it. The
     baseline begins at `-R*/(1 - gamma)`, minus the difference-to-go of a state that is always `R*` away from it.
-    `learn_recorded` lets it act as in recorded play before the first step of its own, by behaviour cloning.
+    `imitate` lets it act as in recorded play before the first step of its own, by behaviour cloning.
     Arguments are SB3's, with defaults for features instead of images; `target`, `reward_function` and
     `life_loss_ends` as those of `RewardDifferenceDQN`.
     """
 
-    _recorded: FeatureReplayBuffer | None = None
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": ActorCriticPolicy}
 
     def __init__(
@@ -80,9 +79,6 @@ class RewardDifferencePPO(LearnsDifference, PPO):
             **sb3,
         )
 
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_recorded"]
-
     def _setup_model(self) -> None:
         super()._setup_model()
         self._underway: dict[int, Choice] = {}
@@ -94,27 +90,17 @@ class RewardDifferencePPO(LearnsDifference, PPO):
 
         The policy before the update chose that step, and its probabilities are those the next update is held against.
         """
-        self._recorded = None
         try:
             return super().learn(*args, **kwargs)
         finally:
             self._end_underway()
 
-    def memory_of_recorded(self, steps: int) -> FeatureReplayBuffer:
-        """Where so many steps of recorded play are put to be learned from, until it learns from its own."""
-        if self._recorded is None:
-            self._recorded = FeatureReplayBuffer(
-                steps, self.observation_space, self.action_space, self.device, self.n_envs
-            )
-        return self._recorded
-
-    def learn_recorded(self, updates: int) -> None:
-        """Makes so many updates by which the actions in recorded play become likelier."""
-        assert self._recorded is not None
+    def imitate(self, memory: FeatureReplayBuffer, updates: int) -> None:
+        """Makes so many updates by which the actions in the memory become likelier."""
         self.policy.set_training_mode(True)
         is_discrete = isinstance(self.action_space, spaces.Discrete)
         for _ in range(updates):
-            batch = self._recorded.sample(self.batch_size)
+            batch = memory.sample(self.batch_size)
             actions = batch.actions.long().flatten() if is_discrete else batch.actions
             _, log_probs, _ = self.policy.evaluate_actions(batch.observations, actions)
             self.policy.optimizer.zero_grad()

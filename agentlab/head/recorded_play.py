@@ -14,6 +14,7 @@ from agentlab.errors import InputError
 from agentlab.head.difference import LIFE_LOST, RewardDifference
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
+from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.progress import Progress
 
@@ -96,11 +97,12 @@ class RecordedPlay(VecEnv):
 
 def remember(
     recordings: Sequence[Recording],
+    memory: FeatureReplayBuffer,
     model: RewardDifferenceDQN | RewardDifferencePPO,
     env: FrozenFeatures,
     progress: Progress,
 ) -> None:
-    """Puts recorded play into the memory from which `model`, which learns in `env`, learns recorded play.
+    """Puts recorded play into `memory`, as `model`, which learns in `env`, would meet it.
 
     Its frames are archived, if the memory has an archive, as those of the head's own play are. Raises `InputError` for
     recordings of other frames or actions.
@@ -116,7 +118,6 @@ def remember(
     play = RecordedPlay(episodes, env.num_envs)
     if not play.n_steps:
         raise InputError(f"recordings: expected at least {env.num_envs} steps, one for each environment, found fewer")
-    memory = model.memory_of_recorded(play.n_steps * play.num_envs)
     seen = FrozenFeatures(play, env.extractor, env.stack, env.sees)
     seen.archive = memory.archive
     states = seen.reset()

@@ -43,7 +43,7 @@ def test_takes_float32_where_bfloat16_is_too_far_off(
     monkeypatch.setattr("agentlab.device.bfloat16_is_fast", lambda _: True)
     monkeypatch.setattr("agentlab.extractor.compiled.CLOSE", -1.0)
     compiled = CompiledEye(square_extractor.eye, square_extractor.frame_shape)
-    with pytest.warns(UserWarning, match="computes in float32"):
+    with pytest.warns(UserWarning, match="it computes in float32"):
         seen = compiled(frames)
     exactly = CompiledEye(square_extractor.eye, square_extractor.frame_shape, "f32")(frames)
     np.testing.assert_array_equal(seen[1], exactly[1])

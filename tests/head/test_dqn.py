@@ -246,10 +246,36 @@ class TestUpdates:
 
         model = learner(Noted([lambda: IdentityEnv(3, ep_length=20)]), learning_starts=10)
         update = model._update
-        model._update = lambda *args: done.append("update") or update(*args)  # type: ignore[method-assign,func-returns-value]
+        model._update = lambda *args, **how: done.append("update") or update(*args, **how)  # type: ignore[method-assign,func-returns-value]
         model.learn(30)
         assert done[-7:-1] == ["begin", "update", "end"] * 2
         assert done.count("update") == model._n_updates == 20
+
+    def test_that_fail_leave_no_step_underway(self):
+        begun: list[str] = []
+
+        class Noted(DummyVecEnv):
+            def reset(self) -> Any:
+                assert not begun
+                return super().reset()
+
+            def step_async(self, actions: Any) -> None:
+                begun.append("a step")
+                super().step_async(actions)
+
+            def step_wait(self) -> Any:
+                begun.pop()
+                return super().step_wait()
+
+        class Fails(RewardDifferenceDQN):
+            def wanted(self, batch: Any) -> Any:  # noqa: ARG002
+                raise ArithmeticError
+
+        model = Fails("MlpPolicy", Noted([lambda: IdentityEnv(3, ep_length=20)]), learning_starts=10)
+        for reset in (True, False):
+            with pytest.raises(ArithmeticError):
+                model.learn(30, reset_num_timesteps=reset)
+            assert not begun
 
     def test_outside_of_learn_are_made_at_once(self):
         model = learner().learn(200)
@@ -352,6 +378,15 @@ class TestIsAnSB3Algorithm:
             learner(DummyVecEnv([IdentityEnvBox]))
         with pytest.raises(InputError, match="gamma: expected"):
             learner(gamma=1.0)
+        for unsound in (
+            {"n_steps": 0},
+            {"n_steps_final": 0},
+            {"longest_hold": 0},
+            {"widening": 1.0},
+            {"imitation": -1},
+        ):
+            with pytest.raises(InputError, match=f"{next(iter(unsound))}: expected"):
+                learner(**unsound)
         with pytest.raises(InputError, match=r"target_update_interval: .* tau"):
             learner(target_update_interval=100)
         with pytest.raises(InputError, match="VecNormalize"):

@@ -20,6 +20,7 @@ from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import FrozenFeatures, RewardDifferenceDQN, RewardDifferencePPO
 from agentlab.head.frame_archive import FrameArchive
+from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.recorded_play import RecordedPlay, remember
 from agentlab.progress import NoProgress
 from agentlab.recording import RandomPolicy, Recording, record
@@ -73,7 +74,7 @@ def test_memory_holds_the_recorded_differences_and_then_those_of_own_play(
     env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 2, seed=0), square_extractor, stack=2)
     model = RewardDifferenceDQN("MlpPolicy", env, target=1.0, gamma=0.9, seed=0, buffer_size=1000)
     model.set_logger(Logger(None, []))
-    remember([recording], model, env, NoProgress())
+    remember([recording], model.replay_buffer, model, env, NoProgress())
     assert model.replay_buffer.size() == 20
     np.testing.assert_array_equal(model.replay_buffer.actions[:10, 0, 0], recording[0].actions)
     still_to_come = np.where(np.arange(10) == 9, 9.0, 0.0)
@@ -90,7 +91,7 @@ def test_what_pays_is_learned_from_random_play_alone(square_extractor: FrozenExt
     env = FrozenFeatures(agentlab_envs.make_vec(SQUARE, 8, seed=0), square_extractor, stack=2)
     model = RewardDifferenceDQN("MlpPolicy", env, target=1.0, gamma=0.9, seed=0, buffer_size=1000)
     model.set_logger(Logger(None, []))
-    remember([played], model, env, NoProgress())
+    remember([played], model.replay_buffer, model, env, NoProgress())
     model.train(400, 64)
     states = np.concatenate([env.reset() for _ in range(10)])
     actions, _ = model.predict(states, deterministic=True)
@@ -117,6 +118,17 @@ def played_always(env_id: str, action: Any, folder: Path) -> Recording:
     return Recording(folder)
 
 
+def learned(model: Any, recording: Recording, env: FrozenFeatures, updates: int) -> None:
+    """Lets a head learn from a recording before it plays."""
+    model.set_logger(Logger(None, []))
+    is_dqn = isinstance(model, RewardDifferenceDQN)
+    memory = (
+        model.replay_buffer if is_dqn else FeatureReplayBuffer(80, env.observation_space, env.action_space, "cpu", 8)
+    )
+    remember([recording], memory, model, env, NoProgress())
+    model.learn_recorded(updates) if is_dqn else model.imitate(memory, updates)
+
+
 @pytest.mark.parametrize("action", [0, 1])
 @pytest.mark.parametrize("head", [partial(RewardDifferenceDQN, imitation=1.0, gamma=0.9), RewardDifferencePPO])
 def test_the_recorded_action_is_imitated_whatever_it_paid(
@@ -125,9 +137,7 @@ def test_the_recorded_action_is_imitated_whatever_it_paid(
     recording = played_always(SQUARE, action, tmp_path / "played")
     with closing(FrozenFeatures(agentlab_envs.make_vec(SQUARE, 8, seed=0), square_extractor, stack=2)) as env:
         model = head("MlpPolicy", env, seed=0)
-        model.set_logger(Logger(None, []))
-        remember([recording], model, env, NoProgress())
-        model.learn_recorded(150)
+        learned(model, recording, env, 150)
         actions, _ = model.predict(np.concatenate([env.reset() for _ in range(10)]), deterministic=True)
         assert (actions == action).mean() > 0.9
         assert model._n_updates == 150
@@ -137,8 +147,7 @@ def test_continuous_actions_are_imitated(square_extractor: FrozenExtractor, tmp_
     recording = played_always(CONTINUOUS, np.array([0.6], np.float32), tmp_path / "played")
     with closing(FrozenFeatures(agentlab_envs.make_vec(CONTINUOUS, 8, seed=0), square_extractor, stack=2)) as env:
         model = RewardDifferencePPO("MlpPolicy", env, seed=0)
-        remember([recording], model, env, NoProgress())
-        model.learn_recorded(400)
+        learned(model, recording, env, 400)
         actions, _ = model.predict(env.reset(), deterministic=True)
         np.testing.assert_allclose(actions, 0.6, atol=0.1)
 
@@ -148,7 +157,7 @@ def test_another_eye_sees_recorded_play_anew(recording: Recording, square_extrac
     model = RewardDifferenceDQN("MlpPolicy", env, seed=0, buffer_size=1000)
     model.set_logger(Logger(None, []))
     model.replay_buffer.archive = FrameArchive(square_extractor.frame_shape)
-    remember([recording], model, env, NoProgress())
+    remember([recording], model.replay_buffer, model, env, NoProgress())
     model.replay_buffer.see_anew(
         lambda frames: np.repeat(frames.mean(axis=(1, 2))[:, None], square_extractor.n_percepts("labels"), 1)
     )
@@ -163,7 +172,7 @@ def test_recordings_of_other_frames_or_of_too_few_steps_are_refused(square_extra
         env = FrozenFeatures(DummyVecEnv([lambda: gym.make(SQUARE)] * n_envs), square_extractor, stack=2)
         model = RewardDifferenceDQN("MlpPolicy", env, seed=0)
         with pytest.raises(InputError, match=said):
-            remember([played], model, env, NoProgress())
+            remember([played], model.replay_buffer, model, env, NoProgress())
 
 
 def test_recordings_of_other_actions_are_refused(recording: Recording, square_extractor: FrozenExtractor):
@@ -171,5 +180,5 @@ def test_recordings_of_other_actions_are_refused(recording: Recording, square_ex
     model = RewardDifferenceDQN("MlpPolicy", env, seed=0)
     recording.header.action_space.n = 7
     with pytest.raises(InputError, match=r"expected the actions Discrete\(2\), found Discrete\(7\)"):
-        remember([recording], model, env, NoProgress())
+        remember([recording], model.replay_buffer, model, env, NoProgress())
     env.close()
