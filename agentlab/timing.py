@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 OTHER = "other"
@@ -13,8 +13,9 @@ OTHER = "other"
 class TimeSplit:
     """Seconds by what they were spent on; what is spent on a part within another counts for the inner one only."""
 
-    def __init__(self) -> None:
-        self._seconds: defaultdict[str, float] = defaultdict(float)
+    def __init__(self, before: Mapping[str, float]) -> None:
+        """`before` are the seconds that were spent already."""
+        self._seconds = defaultdict(float, before)
         self._now_on, self._since_s = OTHER, time.perf_counter()
 
     def switch(self, to: str) -> str:
@@ -34,14 +35,17 @@ _recording: TimeSplit | None = None
 
 
 @contextmanager
-def recorded() -> Iterator[TimeSplit]:
-    """Records meanwhile what the time of this process is spent on, as `spent` says in one thread at a time."""
+def recorded(before: Mapping[str, float] | None = None) -> Iterator[TimeSplit]:
+    """Records meanwhile what the time of this process is spent on, as `spent` says in one thread at a time.
+
+    It is added to the seconds that were spent `before`.
+    """
     global _recording
-    before, _recording = _recording, TimeSplit()
+    outer, _recording = _recording, TimeSplit(before or {})
     try:
         yield _recording
     finally:
-        _recording = before
+        _recording = outer
 
 
 class spent:  # noqa: N801

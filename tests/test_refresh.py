@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import fitted
 
 from agentlab import pipeline, weights
 from agentlab.artefact import sha256
@@ -103,6 +105,36 @@ def test_a_run_stopped_in_or_between_refreshes_goes_on(task: str, n: int, tmp_pa
     head = json.loads((out / "head" / "meta.json").read_text())
     assert head["metrics"]["steps"] >= 400
     assert len(sha256s(json.loads((out / "extractor" / "meta.json").read_text()))) == 3
+
+
+def stopped_after_the_last_refresh(out: Path) -> tuple[set[str], dict[str, Any]]:
+    """The names of what the checkpoint of such a run holds, and its counters."""
+    with pytest.raises(InterruptedWorkError):
+        pipeline.run(RECIPE, out, progress=Stops("train", 3))
+    kept = out / "checkpoints" / "train" / checkpoint.KEPT
+    return set(weights.load(kept)), json.loads(weights.notes(kept)[checkpoint.COUNTERS])
+
+
+def test_frames_are_kept_no_longer_than_a_refresh_is_to_come_and_times_add_up(tmp_path: Path):
+    out = tmp_path / "run"
+    held, counters = stopped_after_the_last_refresh(out)
+    assert "memory.observations" in held
+    assert not any("frame" in name for name in held)
+    assert counters["seconds"]["refresh"] > 0
+    pipeline.run(RECIPE, out, resume=True)
+    seconds = json.loads((out / "head" / "meta.json").read_text())["metrics"]["seconds"]
+    assert seconds["refresh"] == pytest.approx(counters["seconds"]["refresh"], abs=1e-3)
+    assert seconds["game"] > counters["seconds"]["game"]
+
+
+def test_another_extractor_after_the_last_refresh_is_refused(tmp_path: Path):
+    out, other = tmp_path / "run", tmp_path / "other"
+    stopped_after_the_last_refresh(out)
+    fitted(Recording(out / "recording"), other)
+    shutil.rmtree(out / "extractor")
+    shutil.copytree(other, out / "extractor")
+    with pytest.raises(InputError, match="expected the extractor that the training saw through"):
+        pipeline.run(RECIPE, out, resume=True)
 
 
 def test_a_head_goes_on_with_what_it_sees_though_the_refreshed_eye_reads_other_labels(tmp_path: Path):

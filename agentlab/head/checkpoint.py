@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,20 @@ COUNTERS = "counters"
 """The note, beside the tensors in the one file, that says how far the training was."""
 
 
-def keep(model: BaseAlgorithm, folder: Path | None, eye: str, refreshes: int = 0) -> None:
-    """Keeps weights, optimiser, counters and replay memory in `folder`.
+@dataclass(frozen=True)
+class Reached:
+    """How far a training was, beside what its model knows."""
 
-    `eye` is the fingerprint of the extractor that the memory was seen through, after so many `refreshes`.
-    """
+    eye: str = ""
+    """The fingerprint of the extractor that the memory was seen through."""
+    refreshes: int = 0
+    """How often the eye had been refreshed."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """What its time was spent on."""
+
+
+def keep(model: BaseAlgorithm, folder: Path | None, reached: Reached) -> None:
+    """Keeps weights, optimiser, counters and replay memory in `folder`, if there is one."""
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +43,7 @@ def keep(model: BaseAlgorithm, folder: Path | None, eye: str, refreshes: int = 0
         **weights.prefixed("optimizer", weights.optimizer_state(model.policy.optimizer)),
     }
     counters: dict[str, Any] = {"num_timesteps": model.num_timesteps, "n_updates": model._n_updates}
-    counters |= {"eye": eye, "refreshes": refreshes}
+    counters |= asdict(reached)
     if isinstance(model.observation_space, StackedFeatures):
         counters["overlooked"] = list(model.observation_space.overlooked)
     if isinstance(model, RewardDifferenceDQN):
@@ -54,17 +64,29 @@ def overlooked(folder: Path | None) -> list[int] | None:
     return found
 
 
-def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, Any]) -> tuple[str, int]:
-    """Brings back into `model` what `folder` keeps, if anything; gives `eye` and `refreshes` as `keep` was given them.
+def reached(folder: Path | None) -> Reached:
+    """How far the training kept in `folder` was, if one is; `InputError` for what is garbled."""
+    if folder is None or not (folder / KEPT).exists():
+        return Reached()
+    counters = _counters(folder / KEPT)
+    try:
+        seconds = {str(part): float(spent) for part, spent in counters["seconds"].items()}
+        return Reached(str(counters["eye"]), int(counters["refreshes"]), seconds)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / KEPT}: expected an interrupted training, found {error!r}") from error
+
+
+def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, Any]) -> None:
+    """Brings back into `model` what `folder` keeps, if anything.
 
     Raises `InputError` for what is garbled, and for a training whose `identity` was another.
     """
     if folder is None:
-        return "", 0
+        return
     claim(folder, identity)
     path = folder / KEPT
     if not path.exists():
-        return "", 0
+        return
     tensors, counters = weights.load(path), _counters(path)
     weights.fill(model.policy, weights.under("policy", tensors), path)
     weights.restore_optimizer(model.policy.optimizer, weights.under("optimizer", tensors))
@@ -73,12 +95,10 @@ def restore(model: BaseAlgorithm, folder: Path | None, identity: Mapping[str, An
         if isinstance(model, RewardDifferenceDQN):
             model.exploration.generator.bit_generator.state = counters["exploration"]
             model.exploration_rate = float(counters["exploration_rate"])
-        reached = str(counters["eye"]), int(counters["refreshes"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected an interrupted training, found {error!r}") from error
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.restore(weights.under("memory", tensors))
-    return reached
 
 
 def _counters(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agentlab import timing
+from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import checkpoint as checkpoints
 from agentlab.head.agent import Agent
@@ -25,7 +26,6 @@ from agentlab.head.recorded_play import remember
 from agentlab.head.watch import Watch
 from agentlab.metrics import MetricsLog
 from agentlab.progress import Progress
-from agentlab.timing import TimeSplit
 
 if TYPE_CHECKING:
     from agentlab.recording import Recording
@@ -60,33 +60,39 @@ class Course:
         progress: Progress,
         metrics: MetricsLog,
     ) -> None:
-        """A `refresh` makes the memory keep its frames."""
+        """The memory keeps its frames as long as a `refresh` is to come."""
         self._model, self._env, self._total_steps = model, env, total_steps
-        self._checkpoint, self._refresh, self._refreshes = checkpoint, refresh, 0
+        self._checkpoint, self._refresh = checkpoint, refresh
         self._progress, self._metrics = progress, metrics
-        if refresh is not None and isinstance(model, RewardDifferenceDQN):
-            env.archive = model.replay_buffer.archive = FrameArchive(env.extractor.frame_shape)
+        self._before = checkpoints.reached(checkpoint)
+        self._refreshes = self._before.refreshes
+        self._keep_frames_for_refreshes()
 
     def restore(self, identity: Mapping[str, Any]) -> None:
         """Goes on from the checkpoint, if there is one; errors as those of `checkpoint.restore`."""
-        seen_through, self._refreshes = checkpoints.restore(self._model, self._checkpoint, identity)
-        if seen_through not in ("", self._env.extractor.fingerprint):
-            self._see_through(self._env.extractor)
+        checkpoints.restore(self._model, self._checkpoint, identity)
+        extractor = self._env.extractor
+        if self._before.eye in ("", extractor.fingerprint):
+            return
+        if isinstance(self._model, RewardDifferenceDQN) and self._env.archive is None:
+            raise InputError(f"{extractor.folder}: expected the extractor that the training saw through, found another")
+        self._see_through(extractor)
 
     def run(self, meta: dict[str, Any], recordings: Sequence[Recording], updates: int) -> dict[str, Any]:
         """Learns to the end and gives what was reached; from recorded play first, with `updates`, if there is any.
 
         `meta` describes the head. Interrupted, it leaves a checkpoint and raises `KeyboardInterrupt`.
         """
-        with timing.recorded() as split:
+        with timing.recorded(self._before.seconds) as split:
+            self._split = split
             if recordings:
                 self._begin(recordings, updates)
             for share in self._refresh.at[self._refreshes :] if self._refresh else ():
-                self._learn(split, until=round(share * self._total_steps))
+                self._learn(until=round(share * self._total_steps))
                 self._keep()
                 self._see_anew(meta)
                 self._keep()
-            return self._learn(split)
+            return self._learn()
 
     def _begin(self, recordings: Sequence[Recording], updates: int) -> None:
         """Makes `updates` on recorded play, unless they were made before; random play is not needed first then."""
@@ -111,11 +117,12 @@ class Course:
                 task.advance(now)
         self._stop_if(interrupted)
 
-    def _learn(self, split: TimeSplit, until: int | None = None) -> dict[str, Any]:
+    def _learn(self, until: int | None = None) -> dict[str, Any]:
         """Learns to the end, or `until` so many agent steps are done in all, and gives what was reached."""
         model, done = self._model, self._model.num_timesteps
         with self._progress.task("train", self._total_steps, "steps", done) as task, interrupt_noticed() as interrupted:
-            watch = Watch(task, self._metrics, interrupted, split, NEVER if until is None else self._stop_at(until))
+            stop_at = NEVER if until is None else self._stop_at(until)
+            watch = Watch(task, self._metrics, interrupted, self._split, stop_at)
             if done < (self._total_steps if until is None else until):
                 steps_left = self._total_steps - done
                 model.learn(steps_left, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
@@ -124,7 +131,7 @@ class Course:
             "steps": model.num_timesteps,
             "updates": model._n_updates,
             "last_training_return": watch.last_return,
-            "seconds": {name: round(seconds, 3) for name, seconds in split.seconds().items()},
+            "seconds": {name: round(seconds, 3) for name, seconds in self._split.seconds().items()},
         }
 
     def _see_anew(self, meta: dict[str, Any]) -> None:
@@ -134,10 +141,22 @@ class Course:
             agent = Agent(self._env.extractor, self._model.policy, meta)
             self._see_through(self._refresh(agent, self._refreshes + 1))
         self._refreshes += 1
+        self._keep_frames_for_refreshes()
+
+    def _keep_frames_for_refreshes(self) -> None:
+        """Lets the memory keep its frames if a refresh is to come, else not."""
+        env, model = self._env, self._model
+        if not isinstance(model, RewardDifferenceDQN):
+            return
+        if self._refresh is None or self._refreshes == len(self._refresh.at):
+            env.archive = model.replay_buffer.archive = None
+        elif env.archive is None:
+            env.archive = model.replay_buffer.archive = FrameArchive(env.extractor.frame_shape)
 
     def _keep(self) -> None:
         """Leaves a checkpoint."""
-        checkpoints.keep(self._model, self._checkpoint, self._env.extractor.fingerprint, self._refreshes)
+        reached = checkpoints.Reached(self._env.extractor.fingerprint, self._refreshes, self._split.seconds())
+        checkpoints.keep(self._model, self._checkpoint, reached)
 
     def _stop_at(self, until: int) -> int:
         """The step to stop at, so that all steps up to `until` are learned from: PPO learns when a rollout is full."""
