@@ -97,7 +97,7 @@ class DQNConfig:
     recorded play stays in memory."""
     imitation: Annotated[float, Range(0)] = 0.0
     """Weight of acting as recorded in those updates, for recordings of good play; 0 learns only what actions paid."""
-    target_rate: Share = 0.005
+    tau: Share = 0.005
     """Share of the network that the target network takes over with each update."""
     memory: Count = 1_000_000
     """Agent steps that the replay memory holds."""
@@ -109,7 +109,7 @@ class DQNConfig:
     """Share of the training over which random actions fade out."""
     exploration_final: Annotated[float, Range(0, 1)] = 0.4
     """Share of random actions that stays in the boldest environment; the others explore less and less."""
-    widening: Annotated[float, Range(0, 1, below_high=True)] = 0.0
+    advantage_learning: Annotated[float, Range(0, 1, below_high=True)] = 0.0
     """Share of how far an action is behind the best that is added to its difference, so that the best stands out."""
     longest_hold: Count = 1
     """Most steps for which a random action is held; 1 draws each anew."""

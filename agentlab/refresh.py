@@ -61,5 +61,6 @@ class EyeRefresh:
             threads=recipe.threads,
             force=True,
             progress=self._progress,
+            metrics=self._folder.metrics("refresh"),
             start=agent.extractor,
         )

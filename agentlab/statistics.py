@@ -11,6 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+T_QUANTILES = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+"""Between minus and plus which 95% of Student's t lies, for 1 degree of freedom and more."""
+
 Values: TypeAlias = npt.NDArray[np.float64]
 Statistic: TypeAlias = Callable[[Values], Values]
 """Reduces the last axis."""
@@ -51,6 +57,19 @@ def bootstrap_interval(
     tail = (1 - confidence) / 2
     low, high = np.quantile(estimates, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def mean_interval(values: Sequence[float] | Values) -> tuple[float, float] | None:
+    """The 95% interval of the mean of normal values by Student's t, as (low, high); none for fewer than two values.
+
+    For a few values, of which a bootstrap would make too narrow an interval.
+    """
+    known = np.asarray(values, dtype=np.float64)
+    if len(known) < 2:
+        return None
+    quantile = T_QUANTILES[min(len(known) - 1, len(T_QUANTILES)) - 1]
+    reach = quantile * float(known.std(ddof=1)) / len(known) ** 0.5
+    return float(known.mean()) - reach, float(known.mean()) + reach
 
 
 def _resample(values: Values, resamples: int, rng: np.random.Generator) -> Values:

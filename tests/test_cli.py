@@ -39,7 +39,7 @@ def test_the_help_of_a_command_fits_a_screen_and_shows_an_example(command: str, 
     assert f"$ agentlab {command} " in outcome.out
     assert "--json" in outcome.out
     assert "--seed" in outcome.out
-    assert len(outcome.out.splitlines()) <= 70
+    assert len(outcome.out.splitlines()) <= 72
 
 
 def test_the_help_of_run_shows_the_values_of_the_recipe(agentlab: Command):

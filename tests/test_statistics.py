@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import trim_mean
+from scipy.stats import t, trim_mean
 
-from agentlab.statistics import bootstrap_interval, iqm
+from agentlab.statistics import bootstrap_interval, iqm, mean_interval
 
 finite = st.floats(-1e6, 1e6)
 
@@ -62,3 +62,14 @@ def test_a_confidence_outside_0_to_1_is_an_error(confidence: float) -> None:
 def test_an_empty_stratum_is_an_error() -> None:
     with pytest.raises(ValueError, match="each stratum"):
         bootstrap_interval([1.0], [])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 12, 31])
+def test_the_interval_of_a_mean_is_student_s(n: int) -> None:
+    values = np.random.default_rng(n).normal(3, 2, n)
+    expected = t.interval(0.95, n - 1, loc=values.mean(), scale=values.std(ddof=1) / n**0.5)
+    assert mean_interval(values) == pytest.approx(expected, abs=2e-3)
+
+
+def test_one_value_has_no_interval_of_its_mean() -> None:
+    assert mean_interval([1.0]) is None

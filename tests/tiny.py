@@ -25,6 +25,6 @@ def recorded(env_id: str, folder: Path, episodes: int = 4, seed: int = 0, **env_
     return Recording(folder)
 
 
-def fitted(recording: Recording, folder: Path, **options: Any) -> FrozenExtractor:
+def fitted(recording: Recording, folder: Path, config: ExtractorConfig = CONFIG, **options: Any) -> FrozenExtractor:
     """An extractor of the smallest network, hardly fitted."""
-    return fit([recording], CONFIG, folder, device="cpu", threads=1, **options)
+    return fit([recording], config, folder, device="cpu", threads=1, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,29 +19,30 @@ from agentlab.errors import InputError
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe, RefreshConfig
 from agentlab.runfolder import RunFolder
-from agentlab.statistics import bootstrap_interval, iqm
+from agentlab.statistics import iqm, mean_interval
 
 COMPLETE = "complete"
-PARTS: dict[str, tuple[str, Any]] = {
-    "3-step returns all along": ("head.dqn.n_steps", 3),
-    "10-step returns all along": ("head.dqn.n_steps_final", 10),
-    "not double": ("head.dqn.without", ("double",)),
-    "not dueling": ("head.dqn.without", ("dueling",)),
-    "no layer normalisation": ("head.dqn.without", ("layer_norm",)),
-    "numbers, not histograms": ("head.dqn.without", ("histogram",)),
-    "no target network": ("head.dqn.target_rate", 0.999),
-    "an update in 8 steps": ("head.dqn.updates_per_step", 0.125),
-    "random actions not held": ("head.dqn.longest_hold", 1),
-    "no changes in time": ("head.stack", 1),
-    "features too": ("head.sees", "all"),
-    "no advantage learning": ("head.dqn.widening", 0.0),
-    "no start on recorded play": ("head.dqn.recorded_updates", 0),
-    "eye refreshed": ("refresh.at", (0.4,)),
+PARTS: dict[str, dict[str, Any]] = {
+    "3-step returns all along": {"head.dqn.n_steps": 3, "head.dqn.n_steps_final": 3},
+    "10-step returns all along": {"head.dqn.n_steps": 10, "head.dqn.n_steps_final": 10},
+    "not double": {"head.dqn.without": ("double",)},
+    "not dueling": {"head.dqn.without": ("dueling",)},
+    "no layer normalisation": {"head.dqn.without": ("layer_norm",)},
+    "numbers, not histograms": {"head.dqn.without": ("histogram",)},
+    "no target network": {"head.dqn.tau": 0.999},
+    "an update in 8 steps, not 2": {"head.dqn.updates_per_step": 0.125},
+    "random actions not held": {"head.dqn.longest_hold": 1},
+    "newest frame only": {"head.stack": 1},
+    "features too": {"head.sees": "all"},
+    "no advantage learning": {"head.dqn.advantage_learning": 0.0},
+    "no start on recorded play": {"head.dqn.recorded_updates": 0},
+    "eye refreshed": {"refresh.at": (0.4,)},
 }
-"""What is changed in the complete recipe, by name: a field and its value."""
+"""What is changed in the complete recipe, by name: fields and their values."""
 NOTE = (
-    "all runs of a game see through the eye of its first run; differences are to the complete recipe with the same "
-    "seed, their mean with its 95% bootstrap interval over seeds"
+    "all runs of a game see through the eye of its first run, which is not refreshed; differences are to the complete "
+    "recipe with the same seed, their mean with its 95% interval by Student's t; of so many parts one or the other is "
+    "expected to lie beyond it by chance"
 )
 
 
@@ -52,7 +54,7 @@ def measure(
     progress: Progress,
     recipe: Recipe,
     seeds: int = 5,
-    parts: Mapping[str, tuple[str, Any]] = PARTS,
+    parts: Mapping[str, Mapping[str, Any]] = PARTS,
 ) -> dict[str, Any]:
     """Runs the recipe, without refreshes, complete and with each part changed, with the seeds 0 to `seeds` - 1.
 
@@ -65,7 +67,7 @@ def measure(
     if recipe.head.algorithm != "dqn":
         raise InputError(f"head.algorithm: expected 'dqn', whose parts these are, found {recipe.head.algorithm!r}")
     recipe = replace(recipe, refresh=replace(recipe.refresh, at=RefreshConfig().at))
-    idle = [part for part, change in parts.items() if changed(recipe, *change) == recipe]
+    idle = [part for part, change in parts.items() if changed(recipe, change) == recipe]
     if idle:
         progress.say(f"ablation: the recipe is as in {', '.join(map(repr, idle))}: left out")
     parts = {part: change for part, change in parts.items() if part not in idle}
@@ -78,7 +80,7 @@ def measure(
         )
         of_run = replace(recipe, env=ids[game], seed=seed)
         if part != COMPLETE:
-            of_run = changed(of_run, *parts[part])
+            of_run = changed(of_run, parts[part])
         if folder != first:
             of_run = replace(of_run, recordings=(str(first.recording),))
             if not folder.path.exists():
@@ -91,8 +93,8 @@ def measure(
         "seeds": seeds,
         "episodes": recipe.evaluate.episodes,
         "parts": {
-            part: {"field": field, "value": list(value) if isinstance(value, tuple) else value}
-            for part, (field, value) in parts.items()
+            part: {field: list(value) if isinstance(value, tuple) else value for field, value in change.items()}
+            for part, change in parts.items()
         },
         "games": {
             game: {part: _of_part(scores, of_game[COMPLETE]) for part, scores in of_game.items()}
@@ -101,12 +103,18 @@ def measure(
     }
 
 
-def changed(config: Any, path: str, value: Any) -> Any:
-    """A configuration with the field at a dotted path changed; what is in `without` stays there."""
+def changed(recipe: Recipe, change: Mapping[str, Any]) -> Recipe:
+    """A recipe with the fields at dotted paths changed; what is in `without` stays there."""
+    for path, value in change.items():
+        recipe = _with(recipe, path, value)
+    return recipe
+
+
+def _with(config: Any, path: str, value: Any) -> Any:
     name, _, rest = path.partition(".")
     if name == "without":
         value = tuple(dict.fromkeys((*config.without, *value)))
-    return replace(config, **{name: changed(getattr(config, name), rest, value) if rest else value})
+    return replace(config, **{name: _with(getattr(config, name), rest, value) if rest else value})
 
 
 def table(found: dict[str, Any]) -> str:
@@ -120,11 +128,7 @@ def table(found: dict[str, Any]) -> str:
     for part in (COMPLETE, *found["parts"]):
         line = f"{part:<28}"
         for of_game in games.values():
-            score, (low, high) = of_game[part], of_game[part]["difference_ci95"]
-            line += f"{score['iqm']:>10.1f}"
-            line += (
-                " " * 26 if part == COMPLETE else f"{score['difference']:>+9.1f}{f'({low:+.1f} to {high:+.1f})':>17}"
-            )
+            line += f"{of_game[part]['iqm']:>10.1f}" + (" " * 26 if part == COMPLETE else _difference(of_game[part]))
         lines.append(line)
     return "\n".join([*lines, f"note: {found['note']}"])
 
@@ -138,7 +142,8 @@ def plot(found: dict[str, Any], path: Path) -> None:
             panel = axes.inset_axes((place / len(games) + 0.02, 0.0, 0.94 / len(games), 1.0))
             panel.axvline(0, color=GREY, linewidth=1)
             for row, part in enumerate(reversed(parts)):
-                panel.plot(of_game[part]["difference_ci95"], (row, row), color=BLUE, linewidth=5, alpha=0.35)
+                if of_game[part]["difference_ci95"]:
+                    panel.plot(of_game[part]["difference_ci95"], (row, row), color=BLUE, linewidth=5, alpha=0.35)
                 panel.plot(of_game[part]["difference"], row, "o", color=BLUE, markersize=5)
             panel.set_yticks(range(len(parts)), list(reversed(parts)) if place == 0 else [""] * len(parts))
             panel.set(title=f"{game} (complete: {of_game[COMPLETE]['iqm']:,.1f})", xlabel="score against complete")
@@ -151,11 +156,17 @@ def _lend_eye(owner: RunFolder, borrower: RunFolder, recipe: Recipe) -> None:
         shutil.copytree(owner.extractor, RunFolder(folder).extractor)
 
 
+def _difference(part: Mapping[str, Any]) -> str:
+    low, high = part["difference_ci95"] or (math.nan, math.nan)
+    return f"{part['difference']:>+9.1f}{f'({low:+.1f} to {high:+.1f})':>17}"
+
+
 def _of_part(scores: Sequence[float], complete: Sequence[float]) -> dict[str, Any]:
     differences = np.subtract(scores, complete)
+    interval = mean_interval(differences)
     return {
         "scores": list(scores),
         "iqm": float(iqm(scores)),
         "difference": float(differences.mean()),
-        "difference_ci95": list(bootstrap_interval(differences, statistic=lambda runs: runs.mean(axis=-1))),
+        "difference_ci95": None if interval is None else list(interval),
     }

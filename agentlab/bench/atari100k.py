@@ -99,11 +99,13 @@ def table(found: dict[str, Any]) -> str:
             + "".join(f"{_number(game['published'].get(method)):>{len(method) + 5}}" for method in methods)
         )
     lines.append(
-        f"{'game':<16}{'labelled frames':>17}{'minutes':>10}{'without stage 1':>17}{'steps/s, refreshes too':>24}"
+        f"{'game':<16}{'labelled frames':>17}{'steps with these':>18}{'minutes':>10}{'without stage 1':>17}"
+        f"{'steps/s, refreshes too':>24}"
     )
     for name, game in found["games"].items():
         lines.append(
-            f"{name:<16}{np.mean(game['labelled_frames']):>17,.0f}{np.mean(game['wall_s']) / 60:>10,.1f}"
+            f"{name:<16}{np.mean(game['labelled_frames']):>17,.0f}{np.mean(game['steps_in_all']):>18,.0f}"
+            f"{np.mean(game['wall_s']) / 60:>10,.1f}"
             f"{np.mean(game['wall_without_stage_1_s']) / 60:>17,.1f}{np.mean(game['train_steps_per_s']):>24,.0f}"
         )
     if found["human_normalised"] is not None:
@@ -120,12 +122,14 @@ def plot(found: dict[str, Any], path: Path) -> None:
     """Draws a row a game into an SVG: a dot a seed, their interquartile mean with its interval, published scores."""
     games, n = found["games"], len(found["games"])
     marks = dict(zip(_methods(found), itertools.cycle(MARKS), strict=False))
+    in_all = np.mean([game["steps_in_all"] for game in games.values()])
     with drawn(path, 9, 1.1 + 0.62 * n) as axes:
         axes.set_axis_off()
         for place, (name, game) in enumerate(games.items(), 1):
             _draw_game(axes.inset_axes((0.0, 1 - place / n + 0.45 / n, 1.0, 0.5 / n)), name, game, marks)
         _draw_legend(axes, marks, has_human=any(game["human_mean"] is not None for game in games.values()))
-        axes.set_title(f"Score after {found['steps']:,} agent steps; ours learns from labelled frames besides", pad=34)
+        besides = f"ours learns from labelled frames besides, {in_all:,.0f} steps in all"
+        axes.set_title(f"Score after {found['steps']:,} agent steps; {besides}", pad=34)
 
 
 def _of_game(name: str, env_id: str, runs: Sequence[RunFolder], refreshes: int) -> dict[str, Any]:
@@ -151,17 +155,21 @@ def _of_game(name: str, env_id: str, runs: Sequence[RunFolder], refreshes: int) 
         "human_mean": evaluations[0]["human_mean"],
         "human_normalised": normalised if is_atari else None,
         "published": _published()["games"].get(name, {}) if is_atari else {},
-        "labelled_frames": [_labelled_frames(run, refreshes) for run in runs],
+        "labelled_frames": [sum(played.total_frames for played in _recorded(run, refreshes)) for run in runs],
+        "steps_in_all": [
+            n + sum(played.total_steps for played in _recorded(run, refreshes))
+            for n, run in zip(steps, runs, strict=True)
+        ],
         "wall_s": [before + taken["train"] for before, taken in zip(stage_1_s, seconds, strict=True)],
         "wall_without_stage_1_s": [taken["train"] for taken in seconds],
         "train_steps_per_s": [n / taken["train"] for n, taken in zip(steps, seconds, strict=True)],
     }
 
 
-def _labelled_frames(run: RunFolder, refreshes: int) -> int:
-    """The frames whose labels the eye was fitted or scored on."""
+def _recorded(run: RunFolder, refreshes: int) -> list[Recording]:
+    """The labelled play that the eye was fitted or scored on."""
     refreshed = [run.refresh_recording(number) for number in range(1, refreshes + 1)]
-    return sum(Recording(path).total_frames for path in (run.recording, *refreshed))
+    return [Recording(path) for path in (run.recording, *refreshed)]
 
 
 def _of_all_games(games: Iterable[Sequence[float] | None]) -> dict[str, Any] | None:

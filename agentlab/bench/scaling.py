@@ -15,12 +15,13 @@ from typing import Any
 import gymnasium as gym
 from stable_baselines3.common.callbacks import BaseCallback
 
+import agentlab_envs
 from agentlab import device as devices
 from agentlab.bench.drawing import lines
 from agentlab.bench.subject import Subject
 from agentlab.bench.throughput import Rate, learned, played
 from agentlab.errors import InputError
-from agentlab.head.training import HEAD_THREADS, build
+from agentlab.head.training import HEAD_THREADS, PROCESSES, build
 from agentlab.progress import Progress
 
 ENVIRONMENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -53,6 +54,9 @@ def measure(
     with subject.raw_game(1, seed) as one:
         if not isinstance(one.action_space, gym.spaces.Discrete):
             raise InputError(f"bench scaling: expected discrete actions, as the DQN head has, found {one.action_space}")
+    if agentlab_envs.needs_processes(subject.env_id, subject.env_kwargs, labels=False):
+        progress.say(f"scaling: an environment needs a process each, so that there are {PROCESSES} at most")
+        environments = [n_envs for n_envs in environments if n_envs <= PROCESSES]
     with devices.computing(HEAD_THREADS):
         rates = by_environments(
             subject, environments, steps=steps, fewest=fewest, repeats=repeats, seed=seed, progress=progress
@@ -67,7 +71,6 @@ def measure(
             "last_to_first": by_tenth[-1] / by_tenth[0],
             "peak_memory_mb": peak_memory_mb(),
         },
-        "machine": {"cores": devices.cores()},
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -32,9 +31,7 @@ from agentlab.head import FrozenFeatures
 from agentlab.head.training import HEAD_THREADS, PPO_PARTS, build
 from agentlab.progress import Progress
 from agentlab.recipe import HeadConfig, PPOConfig
-from agentlab.recording.provenance import installed_version
 
-PACKAGES = ("agentlab", "torch", "stable-baselines3", "gymnasium", "ale-py", "openvino", "numpy")
 FRAMES_BEFORE = 100
 """Frames of random play before those that the eye is measured on."""
 SLOWER = 8
@@ -106,29 +103,31 @@ def measure(
             things["RewardDifferenceDQN"] = lambda: _split_up(
                 splits, "RewardDifferenceDQN", _ready(for_dqn, dqn, seed), fewer
             )
-        things |= _of_sb3_on_pixels(pixels, fewer, seed, progress)
-        rates: dict[str, list[float]] = {name: [] for name in things}
-        with progress.task("throughput", repeats * len(things), "measurements") as task:
-            for _ in range(repeats):
-                for name, thing in things.items():
-                    n, seconds = thing()
-                    rates[name].append(n / seconds)
-                    task.advance(note=f"{name}: {n / seconds:,.0f} steps/s")
+        rates = _in_turn(things | _of_sb3_on_pixels(pixels, fewer, seed, progress), repeats, progress)
         eyes = eye.measure(subject.extractor, frames_met(raw, seed)[: -(-raw.num_envs // PPO_PARTS)])
-    medians = {name: median(found) for name, found in rates.items()}
     return {
         "env": subject.env_id,
         "n_envs": {"raw game": ppo.num_envs, "ppo": ppo.num_envs, "dqn": dqn.num_envs, "SB3 on pixels": SB3_ENVS},
-        "steps_per_s": medians,
+        "steps_per_s": {name: median(found) for name, found in rates.items()},
         "share_of_game": _ratios(rates, "raw game"),
         "times_sb3_ppo": _ratios(rates, ON_PIXELS) if ON_PIXELS in rates else {},
         "time_split": splits,
         "eye": eyes,
         "repeats": rates,
-        "machine": {"cores": devices.cores(), "processor": platform.machine()},
         "threads": {"heads": HEAD_THREADS, "SB3 on pixels": devices.cores()},
-        "versions": {name: installed_version(name) for name in PACKAGES},
     }
+
+
+def _in_turn(things: Mapping[str, Rate], repeats: int, progress: Progress) -> dict[str, list[float]]:
+    """Steps a second of each thing in so many rounds."""
+    rates: dict[str, list[float]] = {name: [] for name in things}
+    with progress.task("throughput", repeats * len(things), "measurements") as task:
+        for _ in range(repeats):
+            for name, thing in things.items():
+                n, seconds = thing()
+                rates[name].append(n / seconds)
+                task.advance(note=f"{name}: {n / seconds:,.0f} steps/s")
+    return rates
 
 
 def frames_met(env: VecEnv, seed: int) -> Any:
@@ -263,10 +262,10 @@ def _ratios(rates: dict[str, list[float]], to: str) -> dict[str, float]:
 
 def table(found: dict[str, Any]) -> str:
     """The measurement as lines for people."""
-    machine, threads = found["machine"], found["threads"]
+    threads = found["threads"]
     lines = [
-        f"{found['env']} on {machine['cores']} {machine['processor']} cores; threads of networks: "
-        f"{threads['heads']} for heads, {threads['SB3 on pixels']} for SB3's on pixels"
+        f"{found['env']}; threads of networks: {threads['heads']} for heads, {threads['SB3 on pixels']} for SB3's on "
+        "pixels"
     ]
     for name, rate in sorted(found["steps_per_s"].items(), key=lambda item: -item[1]):
         lines.append(

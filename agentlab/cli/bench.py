@@ -71,13 +71,17 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from importlib import import_module
 
     from agentlab.artefact import write_json
+    from agentlab.bench import machine
 
     bench = import_module(f"agentlab.bench.{options.name}")
     found = (_measure_games if options.name in OF_GAMES else _measure_run)(options, bench)
+    found["machine"] = on = machine.describe()
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / f"{options.name}.json", found)
     bench.plot(found, options.out / f"{options.name}.svg")
-    return Result(found, f"{bench.table(found)}\n{options.out / options.name}.json and .svg hold it")
+    versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
+    where = f"measured on {on['cores']} cores of {on['processor']}, with {versions}"
+    return Result(found, f"{bench.table(found)}\n{where}\n{options.out / options.name}.json and .svg hold it")
 
 
 def _measure_run(options: Options, bench: Any) -> dict[str, Any]:

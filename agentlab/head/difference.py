@@ -54,17 +54,9 @@ class LearnsDifference(BaseAlgorithm):
         if self._difference_env is None or self._difference_of is not env:
             parts = parts_of(env)
             begun_at: Any = np.split(self._last_obs, np.cumsum([part.num_envs for part in parts])[:-1])  # type: ignore[arg-type]
-            self._difference_of, self._difference_env = (
-                env,
-                SideBySide(
-                    [
-                        RewardDifference(
-                            part, observations, self.gamma, self.reward_function, self.target, self.life_loss_ends
-                        )
-                        for part, observations in zip(parts, begun_at, strict=True)
-                    ]
-                ),
-            )
+            settings = self.gamma, self.reward_function, self.target, self.life_loss_ends
+            paying = [RewardDifference(part, at, *settings) for part, at in zip(parts, begun_at, strict=True)]
+            self._difference_of, self._difference_env = env, SideBySide(paying)
         return self._difference_env
 
     def _excluded_save_params(self) -> list[str]:

@@ -139,8 +139,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
 
     D is learned as a histogram of units, which are the size of R*, or 1 where that is 0 or changes. Numbers of more
     than a thousand units are not told apart; `train/out_of_reach` logs their share, and more than a few are warned of.
-    `widening` adds that share of how far an action is behind the best to its difference, so that the best stands out
-    (advantage learning, arXiv 1512.04860).
+    `advantage_learning` adds that share of how far an action is behind the best to its difference, so that the best
+    stands out (arXiv 1512.04860).
 
     `learn_recorded` makes updates on recorded play before the first step of its own; with `imitation`, the weight of a
     large-margin loss, they also let it act as recorded (arXiv 1704.03732).
@@ -174,7 +174,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         life_loss_ends: bool = True,
         double: bool = True,
         longest_hold: int = 1,
-        widening: float = 0.0,
+        advantage_learning: float = 0.0,
         imitation: float = 0.0,
         learning_rate: Any = 5e-4,
         learning_starts: int = 2_000,
@@ -190,7 +190,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         **sb3: Any,
     ) -> None:
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
-        self.double, self.longest_hold, self.widening, self.imitation = double, longest_hold, widening, imitation
+        self.double, self.longest_hold = double, longest_hold
+        self.advantage_learning, self.imitation = advantage_learning, imitation
         self.return_steps = n_steps, n_steps if n_steps_final is None else n_steps_final
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
@@ -221,11 +222,12 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         )
 
     def _require_sound_arguments(self) -> None:
+        share = self.advantage_learning
         for name, value, is_sound, expected in (
             ("n_steps", self.return_steps[0], self.return_steps[0] >= 1, "at least 1"),
             ("n_steps_final", self.return_steps[1], self.return_steps[1] >= 1, "at least 1"),
             ("longest_hold", self.longest_hold, self.longest_hold >= 1, "at least 1"),
-            ("widening", self.widening, 0 <= self.widening < 1, "a number from 0 to below 1"),
+            ("advantage_learning", share, 0 <= share < 1, "a number from 0 to below 1"),
             ("imitation", self.imitation, self.imitation >= 0, "at least 0"),
         ):
             if not is_sound:
@@ -293,7 +295,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
-        self._heed(float(torch.cat(out_of_reach).float().mean()))
+        self._log_out_of_reach(float(torch.cat(out_of_reach).float().mean()))
 
     def _steps_of_returns(self) -> int:
         """From the first to the final number, by equal factors over the first part of the training."""
@@ -301,7 +303,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         share = min((1 - self._current_progress_remaining) / ANNEALED_BY, 1.0)
         return round(first * math.pow(final / first, share))
 
-    def _heed(self, out_of_reach: float) -> None:
+    def _log_out_of_reach(self, out_of_reach: float) -> None:
         """Logs the share of differences that are out of reach, and warns once of more than a few."""
         self.logger.record("train/out_of_reach", out_of_reach)
         if out_of_reach > TOO_MANY and not self._has_warned:
@@ -323,10 +325,10 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         best = chooses.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
         still_to_come = self.q_net_target.of_actions(batch.next_observations, best)
         wanted: Tensor = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
-        if self.widening:
+        if self.advantage_learning:
             seen = self.q_net_target.beyond_offset(batch.observations)
             behind = seen.gather(1, batch.actions.long()) - seen.min(dim=1, keepdim=True).values
-            wanted += self.widening * behind
+            wanted += self.advantage_learning * behind
         return wanted
 
     def loss(self, observations: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
@@ -360,9 +362,9 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         n_envs: int = 1,
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         if self.num_timesteps < learning_starts:
-            actions = self.exploration.astray(np.zeros(n_envs, np.int64), 1.0)
+            actions = self.exploration.explore(np.zeros(n_envs, np.int64), 1.0)
         else:
             with spent("policy"):
                 chosen, _ = self.predict(self._last_obs, deterministic=True)  # type: ignore[arg-type]
-            actions = self.exploration.astray(chosen, self.exploration_rate)
+            actions = self.exploration.explore(chosen, self.exploration_rate)
         return actions, actions

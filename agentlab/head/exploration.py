@@ -22,7 +22,7 @@ class HeldExploration:
         self._powers = np.linspace(1, LADDER, n_envs) if n_envs > 1 else np.array([(1 + LADDER) / 2])
         self._held_for, self._held = np.zeros((2, n_envs), np.int64)
 
-    def astray(self, actions: npt.NDArray[Any], rate: float) -> npt.NDArray[Any]:
+    def explore(self, actions: npt.NDArray[Any], rate: float) -> npt.NDArray[Any]:
         """The actions `(n_envs,)`, but in a share of the steps, `rate` in the boldest environment, random ones."""
         rates = rate**self._powers
         n_envs = len(rates)

@@ -182,23 +182,31 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         "device": device,
     }
     if config.algorithm == "ppo":
-        ppo = config.ppo
-        return RewardDifferencePPO(
-            "MlpPolicy",
-            env,
-            gamma=ppo.gamma,
-            gae_lambda=ppo.gae_lambda,
-            learning_rate=LinearSchedule(ppo.learning_rate, 0.0, 1.0),
-            n_steps=ppo.rollout,
-            batch_size=min(ppo.batch_size, ppo.rollout * config.num_envs),
-            n_epochs=ppo.epochs,
-            clip_range=ppo.clip_range,
-            ent_coef=ppo.entropy,
-            policy_kwargs={"net_arch": list(ppo.hidden)},
-            **shared,
-        )
+        return _build_ppo(env, config, shared)
     if not isinstance(env.action_space, gym.spaces.Discrete):
         raise InputError(f"algorithm 'dqn': expected discrete actions, found {env.action_space}; use 'ppo'")
+    return _build_dqn(env, config, shared)
+
+
+def _build_ppo(env: VecEnv, config: HeadConfig, shared: dict[str, Any]) -> RewardDifferencePPO:
+    ppo = config.ppo
+    return RewardDifferencePPO(
+        "MlpPolicy",
+        env,
+        gamma=ppo.gamma,
+        gae_lambda=ppo.gae_lambda,
+        learning_rate=LinearSchedule(ppo.learning_rate, 0.0, 1.0),
+        n_steps=ppo.rollout,
+        batch_size=min(ppo.batch_size, ppo.rollout * config.num_envs),
+        n_epochs=ppo.epochs,
+        clip_range=ppo.clip_range,
+        ent_coef=ppo.entropy,
+        policy_kwargs={"net_arch": list(ppo.hidden)},
+        **shared,
+    )
+
+
+def _build_dqn(env: VecEnv, config: HeadConfig, shared: dict[str, Any]) -> RewardDifferenceDQN:
     dqn = config.dqn
     updates = Fraction(dqn.updates_per_step * config.num_envs).limit_denominator(MOST_STEPS_APART)
     updates = max(updates, Fraction(1, MOST_STEPS_APART))
@@ -212,14 +220,14 @@ def build(env: VecEnv, config: HeadConfig, *, seed: int, device: str) -> RewardD
         batch_size=dqn.batch_size,
         train_freq=updates.denominator,
         gradient_steps=updates.numerator,
-        tau=dqn.target_rate,
+        tau=dqn.tau,
         buffer_size=dqn.memory,
         learning_starts=dqn.learning_starts,
         exploration_fraction=dqn.exploration_share,
         exploration_final_eps=dqn.exploration_final,
         double="double" not in dqn.without,
         longest_hold=dqn.longest_hold,
-        widening=dqn.widening,
+        advantage_learning=dqn.advantage_learning,
         imitation=dqn.imitation,
         policy_kwargs={"net_arch": list(dqn.hidden), **_layers(dqn)},
         **shared,

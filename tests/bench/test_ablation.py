@@ -19,7 +19,7 @@ from agentlab.recipe import HeadConfig, Recipe, RefreshConfig
 from agentlab.runfolder import RunFolder
 
 RECIPE = Recipe(env="ALE/Pong-v5", head=HeadConfig(total_steps=77), refresh=RefreshConfig(at=(0.5,)))
-PARTS = {"1-step returns": ("head.dqn.n_steps", 1), "eye refreshed": ("refresh.at", (0.1, 0.35))}
+PARTS = {"1-step returns": {"head.dqn.n_steps": 1}, "eye refreshed": {"refresh.at": (0.1, 0.35)}}
 WORTH = {"complete": 0.0, "1-step-returns": -10.0, "eye-refreshed": 5.0}
 
 
@@ -67,8 +67,15 @@ def test_runs_differ_in_the_part_alone_and_see_through_one_eye(tmp_path: Path):
 
 
 def test_what_a_recipe_is_without_already_stays_away():
-    recipe = ablation.changed(RECIPE, "head.dqn.without", ("double",))
-    assert ablation.changed(recipe, "head.dqn.without", ("dueling",)).head.dqn.without == ("double", "dueling")
+    recipe = ablation.changed(RECIPE, {"head.dqn.without": ("double",)})
+    assert ablation.changed(recipe, {"head.dqn.without": ("dueling",)}).head.dqn.without == ("double", "dueling")
+
+
+def test_one_seed_has_no_interval(tmp_path: Path):
+    found = measured(tmp_path, Runner(), "Pong", seeds=1)
+    assert found["games"]["Pong"]["eye refreshed"]["difference_ci95"] is None
+    assert "+5.0" in ablation.table(found)
+    ablation.plot(found, tmp_path / "plot.svg")
 
 
 def test_an_interrupted_measurement_goes_on(tmp_path: Path):
@@ -82,9 +89,9 @@ def test_an_interrupted_measurement_goes_on(tmp_path: Path):
 
 def test_the_parts_are_fields_of_a_recipe_that_change_something():
     complete = recipes.load(recipes.find("atari100k"))
-    complete = ablation.changed(complete, "refresh.at", ())
-    for path, value in ablation.PARTS.values():
-        assert ablation.changed(complete, path, value) != complete
+    complete = ablation.changed(complete, {"refresh.at": ()})
+    for change in ablation.PARTS.values():
+        assert ablation.changed(complete, change) != complete
 
 
 @pytest.mark.parametrize(
@@ -94,7 +101,7 @@ def test_the_parts_are_fields_of_a_recipe_that_change_something():
         (("Pnog",), {}, "Pong"),
         (("Pong",), {"seeds": 0}, "seeds: expected at least 1"),
         (("Pong",), {"recipe": replace(RECIPE, recordings=("x",))}, "recordings: expected none"),
-        (("Pong",), {"recipe": ablation.changed(RECIPE, "head.algorithm", "ppo")}, "head.algorithm: expected 'dqn'"),
+        (("Pong",), {"recipe": ablation.changed(RECIPE, {"head.algorithm": "ppo"})}, "head.algorithm: expected 'dqn'"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_the_first_run(

@@ -95,6 +95,7 @@ def test_time_is_counted_with_and_without_stage_1_and_labelled_frames_with_refre
     assert game["wall_without_stage_1_s"] == [100.0, 101.0]
     assert game["train_steps_per_s"] == [100_016 / 100, 100_016 / 101]
     assert game["labelled_frames"] == [2 * recording.total_frames] * 2
+    assert game["steps_in_all"] == [100_016 + 2 * recording.total_steps] * 2
 
 
 def test_all_games_are_run_with_the_same_settings(recording: Recording, tmp_path: Path):

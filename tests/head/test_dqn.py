@@ -52,9 +52,9 @@ class Actions(BaseCallback):
 
 class TestEqualsQLearningForAConstantTarget:
     @pytest.mark.parametrize("histogram", [True, False])
-    @pytest.mark.parametrize("widening", [0.0, 0.9])
+    @pytest.mark.parametrize("advantage_learning", [0.0, 0.9])
     @pytest.mark.parametrize("target", [0.0, 1.0, -3.0])
-    def test_in_the_loss_of_a_batch(self, target: float, widening: float, histogram: bool):
+    def test_in_the_loss_of_a_batch(self, target: float, advantage_learning: float, histogram: bool):
         """Double, over n steps, with true ends; Q is R*/(1 - gamma) - D, and its rewards are the environment's.
 
         Both are measured in units of the target; the gap is widened by what advantage learning subtracts from Q. The
@@ -64,7 +64,10 @@ class TestEqualsQLearningForAConstantTarget:
         unit = abs(target) or 1.0
         gamma, n = 0.9, torch.tensor([[1], [3], [3], [2]])
         model = learner(
-            target=target, gamma=gamma, widening=widening, policy_kwargs={"net_arch": [32], "histogram": histogram}
+            target=target,
+            gamma=gamma,
+            advantage_learning=advantage_learning,
+            policy_kwargs={"net_arch": [32], "histogram": histogram},
         )
         for parameter in model.q_net_target.parameters():
             parameter.data.add_(torch.randn_like(parameter))
@@ -78,7 +81,7 @@ class TestEqualsQLearningForAConstantTarget:
             best = (end - model.q_net(following)).argmax(dim=1, keepdim=True)
             wanted = returns + (1 - dones) * gamma**n * slow_q.gather(1, best)
             here = end - model.q_net_target(states)
-            wanted -= widening * (here.max(dim=1, keepdim=True).values - here.gather(1, actions))
+            wanted -= advantage_learning * (here.max(dim=1, keepdim=True).values - here.gather(1, actions))
             expected = F.smooth_l1_loss(q.gather(1, actions) / unit, wanted / unit)
             if histogram:
                 readout = Histogram()
@@ -218,10 +221,12 @@ class TestLearning:
         assert set(np.round(memory.rewards[rows, 0][~jumped], 4)) <= {np.float32(-2.2), np.float32(-1.0)}
 
 
-def test_widening_leaves_the_best_action_s_difference_and_moves_the_others_away():
+def test_advantage_learning_leaves_the_best_action_s_difference_and_moves_the_others_away():
     found = []
-    for widening in (0.0, 0.8):
-        model = learner(identity(4), widening=widening, exploration_final_eps=1.0, gradient_steps=4).learn(3000)
+    for advantage_learning in (0.0, 0.8):
+        model = learner(
+            identity(4), advantage_learning=advantage_learning, exploration_final_eps=1.0, gradient_steps=4
+        ).learn(3000)
         with torch.no_grad():
             found.append(model.q_net(torch.arange(3)[:, None]).sort(dim=1).values)
     torch.testing.assert_close(found[1][:, 0], found[0][:, 0], rtol=0.05, atol=0.1)
@@ -382,7 +387,7 @@ class TestIsAnSB3Algorithm:
             {"n_steps": 0},
             {"n_steps_final": 0},
             {"longest_hold": 0},
-            {"widening": 1.0},
+            {"advantage_learning": 1.0},
             {"imitation": -1},
         ):
             with pytest.raises(InputError, match=f"{next(iter(unsound))}: expected"):

@@ -14,7 +14,7 @@ CHOSEN = np.zeros(8, np.int64)
 def astray(rate: float, longest_hold: int = 1, steps: int = 6_000) -> np.ndarray:
     """Which actions `(steps, 8)` of a while are others than the chosen ones."""
     exploration = HeldExploration(8, N_ACTIONS, longest_hold, seed=0)
-    return np.stack([exploration.astray(CHOSEN, rate) != CHOSEN for _ in range(steps)])
+    return np.stack([exploration.explore(CHOSEN, rate) != CHOSEN for _ in range(steps)])
 
 
 @pytest.mark.parametrize("longest_hold", [1, 100])
@@ -43,5 +43,5 @@ def test_at_rate_one_all_is_random_and_at_rate_zero_nothing():
 
 def test_a_single_environment_is_in_between():
     exploration = HeldExploration(1, 1_000, 1, seed=0)
-    shares = np.mean([exploration.astray(np.zeros(1, np.int64), 0.9) != 0 for _ in range(4_000)])
+    shares = np.mean([exploration.explore(np.zeros(1, np.int64), 0.9) != 0 for _ in range(4_000)])
     assert shares == pytest.approx(0.9 ** ((1 + LADDER) / 2), abs=0.04)

@@ -21,7 +21,7 @@ import torch
 from episode_lengths import SHORT_OR_LONG
 from safetensors.torch import load_file
 from stable_baselines3.common.vec_env import SubprocVecEnv
-from tiny import CATCH, SQUARE, fitted, recorded
+from tiny import CATCH, CONFIG, SQUARE, fitted, recorded
 
 import agentlab
 from agentlab import weights
@@ -44,6 +44,7 @@ DQN = HeadConfig(
 )
 PPO = replace(DQN, algorithm="ppo", ppo=PPOConfig(rollout=25, batch_size=50, epochs=1, hidden=(16,)))
 OPTIONS: dict[str, Any] = {"device": "cpu", "threads": 1}
+PONG = "ALE/Pong-v5"
 HEADS = pytest.mark.parametrize("config", [DQN, PPO], ids=["dqn", "ppo"])
 
 
@@ -346,6 +347,14 @@ def test_episodes_are_seeded_apart_from_those_of_other_runs(
     assert done[: done.index("reset")][-len(of_parts) :] == of_parts
 
 
+@HEADS
+def test_equal_seeds_give_equal_heads_while_games_step_in_threads(config: HeadConfig, tmp_path: Path):
+    fitted(Recording("recordings/pong"), tmp_path / "extractor", config=replace(CONFIG, frames=100, channels=2))
+    config = replace(config, n_envs=4, total_steps=800)
+    first, second = (sha256(trained(tmp_path, config, PONG, force=True) / "weights.safetensors") for _ in range(2))
+    assert first == second
+
+
 class TestRecordedPlay:
     CONFIG = replace(DQN, dqn=replace(DQN.dqn, recorded_updates=300))
     IMITATING = replace(PPO, ppo=replace(PPO.ppo, recorded_updates=300))
@@ -386,20 +395,13 @@ class TestRecordedPlay:
 
 def test_the_algorithms_defaults_are_those_of_recipes():
     ppo, dqn = inspect.signature(RewardDifferencePPO).parameters, inspect.signature(RewardDifferenceDQN).parameters
-    for name, field in {
-        "n_steps": "rollout",
-        "n_epochs": "epochs",
-        "ent_coef": "entropy",
-        "batch_size": "batch_size",
-    }.items():
-        assert ppo[name].default == getattr(PPOConfig(), field)
-    for name, field in {
-        "gamma": "gamma",
-        "n_steps": "n_steps",
-        "tau": "target_rate",
-        "batch_size": "batch_size",
-    }.items():
-        assert dqn[name].default == getattr(DQNConfig(), field)
+    renamed = {"n_steps": "rollout", "n_epochs": "epochs", "ent_coef": "entropy"}
+    for name in (*renamed, "batch_size", "learning_rate", "clip_range"):
+        assert ppo[name].default == getattr(PPOConfig(), renamed.get(name, name)), name
+    renamed = {"exploration_final_eps": "exploration_final"}
+    same = "gamma", "n_steps", "n_steps_final", "tau", "batch_size", "learning_rate", "learning_starts"
+    for name in (*renamed, *same, "longest_hold", "advantage_learning", "imitation"):
+        assert dqn[name].default == getattr(DQNConfig(), renamed.get(name, name)), name
     assert dqn["gradient_steps"].default == DQNConfig().updates_per_step * HeadConfig().num_envs
 
 
