@@ -24,7 +24,7 @@ from agentlab.head.spaces import StackedFeatures
 from agentlab.spaces import from_plain
 
 KIND = "head"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 WEIGHTS = "weights.safetensors"
 POLICIES: dict[str, type[BasePolicy]] = {"dqn": DifferencePolicy, "ppo": ActorCriticPolicy}
 FIELDS = {
