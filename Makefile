@@ -9,7 +9,7 @@ BIN := .venv/bin
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: .venv/installed ## the whole pipeline on the sample recording of Catch (about a minute); the page is runs/catch/report.html
+demo: .venv/installed ## the whole pipeline on the sample recording of Catch (a minute or two); the page is runs/catch/report.html
 	$(BIN)/agentlab run catch --recordings samples:catch --out $(OUT) --force
 
 test: .venv/installed ## all tests
