@@ -89,7 +89,7 @@ class CompiledEye:
 def how_far(seen: tuple[Floats, Floats], eye: Eye, frames: npt.NDArray[np.uint8]) -> float:
     """How far signals and features, the worse of the two, are on average from those that torch makes of `frames` in
     float32, in their spreads, of 1 at least."""
-    exact = [outputs.numpy() for outputs in eye(torch.from_numpy(np.ascontiguousarray(frames)))]
+    exact = [outputs.numpy() for outputs in eye(torch.from_numpy(np.array(frames)))]
     return max(
         float(np.abs(found - true).mean() / max(float(true.std()), 1.0))
         for found, true in zip(seen, exact, strict=True)

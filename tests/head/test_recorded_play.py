@@ -130,7 +130,7 @@ def learned(model: Any, recording: Recording, env: FrozenFeatures, updates: int)
 
 
 @pytest.mark.parametrize("action", [0, 1])
-@pytest.mark.parametrize("head", [partial(RewardDifferenceDQN, imitation=1.0, gamma=0.9), RewardDifferencePPO])
+@pytest.mark.parametrize("head", [partial(RewardDifferenceDQN, imitation=1.0, gamma=0.9), partial(RewardDifferencePPO, batch_size=128)])
 def test_the_recorded_action_is_imitated_whatever_it_paid(
     head: Any, action: int, square_extractor: FrozenExtractor, tmp_path: Path
 ):
@@ -146,7 +146,7 @@ def test_the_recorded_action_is_imitated_whatever_it_paid(
 def test_continuous_actions_are_imitated(square_extractor: FrozenExtractor, tmp_path: Path):
     recording = played_always(CONTINUOUS, np.array([0.6], np.float32), tmp_path / "played")
     with closing(FrozenFeatures(agentlab_envs.make_vec(CONTINUOUS, 8, seed=0), square_extractor, stack=2)) as env:
-        model = RewardDifferencePPO("MlpPolicy", env, seed=0)
+        model = RewardDifferencePPO("MlpPolicy", env, batch_size=128, seed=0)
         learned(model, recording, env, 400)
         actions, _ = model.predict(env.reset(), deterministic=True)
         np.testing.assert_allclose(actions, 0.6, atol=0.1)
