@@ -130,7 +130,9 @@ def learned(model: Any, recording: Recording, env: FrozenFeatures, updates: int)
 
 
 @pytest.mark.parametrize("action", [0, 1])
-@pytest.mark.parametrize("head", [partial(RewardDifferenceDQN, imitation=1.0, gamma=0.9), partial(RewardDifferencePPO, batch_size=128)])
+@pytest.mark.parametrize(
+    "head", [partial(RewardDifferenceDQN, imitation=1.0, gamma=0.9), partial(RewardDifferencePPO, batch_size=128)]
+)
 def test_the_recorded_action_is_imitated_whatever_it_paid(
     head: Any, action: int, square_extractor: FrozenExtractor, tmp_path: Path
 ):
