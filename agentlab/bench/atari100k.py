@@ -144,6 +144,7 @@ def _of_game(name: str, env_id: str, runs: Sequence[RunFolder], refreshes: int) 
     seconds = [run.seconds() for run in runs]
     stage_1_s = [sum(taken.get(stage, 0.0) for stage in STAGE_1) for taken in seconds]
     steps = [read_json(run.head / META)["metrics"]["steps"] for run in runs]
+    recorded = [_recorded(run, refreshes) for run in runs]
     is_atari = None not in normalised
     return {
         "env": env_id,
@@ -155,11 +156,8 @@ def _of_game(name: str, env_id: str, runs: Sequence[RunFolder], refreshes: int) 
         "human_mean": evaluations[0]["human_mean"],
         "human_normalised": normalised if is_atari else None,
         "published": _published()["games"].get(name, {}) if is_atari else {},
-        "labelled_frames": [sum(played.total_frames for played in _recorded(run, refreshes)) for run in runs],
-        "steps_in_all": [
-            n + sum(played.total_steps for played in _recorded(run, refreshes))
-            for n, run in zip(steps, runs, strict=True)
-        ],
+        "labelled_frames": [sum(play.total_frames for play in plays) for plays in recorded],
+        "steps_in_all": [n + sum(play.total_steps for play in plays) for n, plays in zip(steps, recorded, strict=True)],
         "wall_s": [before + taken["train"] for before, taken in zip(stage_1_s, seconds, strict=True)],
         "wall_without_stage_1_s": [taken["train"] for taken in seconds],
         "train_steps_per_s": [n / taken["train"] for n, taken in zip(steps, seconds, strict=True)],

@@ -132,23 +132,28 @@ def _in_turn(things: Mapping[str, Rate], repeats: int, progress: Progress) -> di
 
 def frames_met(env: VecEnv, seed: int) -> Any:
     """A frame of each environment after some random play."""
-    played(env, FRAMES_BEFORE * env.num_envs, seed)
-    actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
-    actions.seed(seed)
-    return env.step(actions.sample())[0]
+    frames: Any = env.reset()
+    for chosen in _random_actions(env, FRAMES_BEFORE, seed):
+        frames = env.step(chosen)[0]
+    return frames
 
 
 def played(env: VecEnv, steps: int, seed: int) -> tuple[int, float]:
     """At least so many agent steps of random actions, and the seconds that they took."""
     env.reset()
-    actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
-    actions.seed(seed)
     rounds = -(-steps // env.num_envs)
-    drawn = [actions.sample() for _ in range(rounds)]
+    drawn = _random_actions(env, rounds, seed)
     started_s = time.perf_counter()
     for chosen in drawn:
         env.step(chosen)
     return rounds * env.num_envs, time.perf_counter() - started_s
+
+
+def _random_actions(env: VecEnv, rounds: int, seed: int) -> list[Any]:
+    """Actions for so many steps of all environments."""
+    actions = gym.vector.utils.batch_space(env.action_space, env.num_envs)
+    actions.seed(seed)
+    return [actions.sample() for _ in range(rounds)]
 
 
 def learned(model: BaseAlgorithm, steps: int) -> tuple[int, float]:

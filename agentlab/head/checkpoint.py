@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from agentlab import weights
 from agentlab.artefact import claim
 from agentlab.errors import InputError
 from agentlab.head.dqn import RewardDifferenceDQN
-from agentlab.head.spaces import StackedFeatures
 
 KEPT = "head.safetensors"
 COUNTERS = "counters"
@@ -31,6 +30,8 @@ class Reached:
     """How often the eye had been refreshed."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """What its time was spent on."""
+    overlooked: Sequence[int] | None = None
+    """The percepts that the head leaves out; a refreshed eye may read other labels well."""
 
 
 def keep(model: BaseAlgorithm, folder: Path | None, reached: Reached) -> None:
@@ -44,24 +45,12 @@ def keep(model: BaseAlgorithm, folder: Path | None, reached: Reached) -> None:
     }
     counters: dict[str, Any] = {"num_timesteps": model.num_timesteps, "n_updates": model._n_updates}
     counters |= asdict(reached)
-    if isinstance(model.observation_space, StackedFeatures):
-        counters["overlooked"] = list(model.observation_space.overlooked)
     if isinstance(model, RewardDifferenceDQN):
         model.replay_buffer.cut()
         tensors |= weights.prefixed("memory", model.replay_buffer.state())
         counters["exploration"] = model.exploration.generator.bit_generator.state
         counters["exploration_rate"] = model.exploration_rate
     weights.save(folder / KEPT, tensors, {COUNTERS: json.dumps(counters)})
-
-
-def overlooked(folder: Path | None) -> list[int] | None:
-    """The percepts that the head kept in `folder` leaves out, if one is: a refreshed eye may read other labels well."""
-    if folder is None or not (folder / KEPT).exists():
-        return None
-    found = _counters(folder / KEPT).get("overlooked")
-    if not isinstance(found, list) or not all(isinstance(percept, int) for percept in found):
-        raise InputError(f"{folder / KEPT}: expected an interrupted training, found overlooked {found!r}")
-    return found
 
 
 def reached(folder: Path | None) -> Reached:
@@ -71,7 +60,8 @@ def reached(folder: Path | None) -> Reached:
     counters = _counters(folder / KEPT)
     try:
         seconds = {str(part): float(spent) for part, spent in counters["seconds"].items()}
-        return Reached(str(counters["eye"]), int(counters["refreshes"]), seconds)
+        overlooked = [int(percept) for percept in counters["overlooked"]]
+        return Reached(str(counters["eye"]), int(counters["refreshes"]), seconds, overlooked)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / KEPT}: expected an interrupted training, found {error!r}") from error
 

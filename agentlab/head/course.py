@@ -23,6 +23,7 @@ from agentlab.head.interrupt import interrupt_noticed
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.recorded_play import remember
+from agentlab.head.spaces import StackedFeatures
 from agentlab.head.watch import Watch
 from agentlab.metrics import MetricsLog
 from agentlab.progress import Progress
@@ -54,18 +55,19 @@ class Course:
         model: RewardDifferenceDQN | RewardDifferencePPO,
         env: FrozenFeatures,
         total_steps: int,
+        before: checkpoints.Reached,
         *,
         checkpoint: Path | None,
         refresh: Refresh | None,
         progress: Progress,
         metrics: MetricsLog,
     ) -> None:
-        """The memory keeps its frames as long as a `refresh` is to come."""
+        """`before` is how far the training was that it goes on with. The memory keeps its frames as long as a `refresh`
+        is to come."""
         self._model, self._env, self._total_steps = model, env, total_steps
         self._checkpoint, self._refresh = checkpoint, refresh
         self._progress, self._metrics = progress, metrics
-        self._before = checkpoints.reached(checkpoint)
-        self._refreshes = self._before.refreshes
+        self._before, self._refreshes = before, before.refreshes
         self._keep_frames_for_refreshes()
 
     def restore(self, identity: Mapping[str, Any]) -> None:
@@ -155,7 +157,11 @@ class Course:
 
     def _keep(self) -> None:
         """Leaves a checkpoint."""
-        reached = checkpoints.Reached(self._env.extractor.fingerprint, self._refreshes, self._split.seconds())
+        space = self._env.observation_space
+        assert isinstance(space, StackedFeatures)
+        reached = checkpoints.Reached(
+            self._env.extractor.fingerprint, self._refreshes, self._split.seconds(), space.overlooked
+        )
         checkpoints.keep(self._model, self._checkpoint, reached)
 
     def _stop_at(self, until: int) -> int:

@@ -83,19 +83,23 @@ class DifferenceNetwork(QNetwork):
         """D minus the offset, float32 `(n, n_actions)`: what the order of actions depends on."""
         return self.unit * self.readout.number(self.outputs(obs))
 
-    def loss(self, obs: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
-        """The readout's loss of D of the actions `(n, 1)` for what is wanted `(n, 1)`, on average."""
-        return self.readout.loss(self._outputs_of(obs, actions), (wanted[:, 0] - self.offset) / self.unit)
+    def loss(self, obs: Tensor, actions: Tensor, wanted: Tensor, imitation: float = 0.0) -> Tensor:
+        """The readout's loss of D of the actions `(n, 1)` for what is wanted `(n, 1)`, on average.
 
-    def margin_loss(self, obs: Tensor, actions: Tensor) -> Tensor:
-        """How far, in units, D of the actions `(n, 1)` is from being the smallest by `MARGIN`, on average."""
-        differences = self.readout.number(self.outputs(obs))
+        With `imitation`, its weight, a loss of how far D of the actions is from the smallest by `MARGIN` is added.
+        """
+        outputs = self.outputs(obs)
+        loss = self.readout.loss(_chosen(outputs, actions), (wanted[:, 0] - self.offset) / self.unit)
+        return loss + imitation * self._margin_loss(outputs, actions) if imitation else loss
+
+    def _margin_loss(self, outputs: Tensor, actions: Tensor) -> Tensor:
+        differences = self.readout.number(outputs)
         others = differences - MARGIN * (1 - F.one_hot(actions[:, 0].long(), differences.shape[1]))
         return (differences.gather(1, actions.long())[:, 0] - others.min(dim=1).values).mean()
 
     def of_actions(self, obs: Tensor, actions: Tensor) -> Tensor:
         """D of the actions `(n, 1)`, float32 of the same shape."""
-        return self.offset + self.unit * self.readout.number(self._outputs_of(obs, actions))[:, None]
+        return self.offset + self.unit * self.readout.number(_chosen(self.outputs(obs), actions))[:, None]
 
     def out_of_reach(self, differences: Tensor) -> Tensor:
         """Which of D are too large in units to be told from larger ones."""
@@ -109,11 +113,13 @@ class DifferenceNetwork(QNetwork):
             outputs = self.state_value(hidden)[:, None] + outputs - outputs.mean(dim=1, keepdim=True)
         return outputs
 
-    def _outputs_of(self, obs: Tensor, actions: Tensor) -> Tensor:
-        return self.outputs(obs)[torch.arange(len(actions)), actions[:, 0].long()]
-
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002
         return self.beyond_offset(observation).argmin(dim=1)
+
+
+def _chosen(outputs: Tensor, actions: Tensor) -> Tensor:
+    """The outputs `(n, n_outputs)` of the actions `(n, 1)`."""
+    return outputs[torch.arange(len(actions)), actions[:, 0].long()]
 
 
 class DifferencePolicy(DQNPolicy):
@@ -331,14 +337,12 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             wanted += self.advantage_learning * behind
         return wanted
 
-    def loss(self, observations: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
-        """The reward-difference loss: how far D is from what it should be."""
-        return self.q_net.loss(observations, actions, wanted)
+    def loss(self, observations: Tensor, actions: Tensor, wanted: Tensor, imitation: float = 0.0) -> Tensor:
+        """The reward-difference loss: how far D is from what it should be; see `DifferenceNetwork.loss`."""
+        return self.q_net.loss(observations, actions, wanted, imitation)
 
     def _update(self, observations: Tensor, actions: Tensor, wanted: Tensor, *, imitation: float) -> Tensor:
-        loss = self.loss(observations, actions, wanted)
-        if imitation:
-            loss = loss + imitation * self.q_net.margin_loss(observations, actions)
+        loss = self.loss(observations, actions, wanted, imitation)
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.q_net.parameters(), self.max_grad_norm)

@@ -87,7 +87,8 @@ def train(
         devices.computing(threads or HEAD_THREADS),
         closing(open_frames(env_id, env_kwargs, config)) as frames,
     ):
-        env = FrozenFeatures(frames, extractor, config.stack, config.sees, checkpoints.overlooked(checkpoint))
+        before = checkpoints.reached(checkpoint)
+        env = FrozenFeatures(frames, extractor, config.stack, config.sees, before.overlooked)
         model = build(env, config, seed=seed, device=str(devices.pick(device)))
         model.set_logger(configure(str(tensorboard), ["tensorboard"]) if tensorboard else Logger(None, []))
         say_from_what(progress, extractor, config, env_kwargs, recordings)
@@ -96,6 +97,7 @@ def train(
             model,
             env,
             config.total_steps,
+            before,
             checkpoint=checkpoint,
             refresh=refresh,
             progress=progress,
