@@ -115,6 +115,8 @@ class DQNConfig:
     """Most steps for which a random action is held; 1 draws each anew."""
     hidden: tuple[Count, ...] = (256, 256)
     """Widths of the hidden layers."""
+    precision: Precision = "auto"
+    """Precision of the updates; `auto` takes the fastest this machine has."""
 
 
 @dataclass(frozen=True)

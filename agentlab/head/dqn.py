@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from agentlab.errors import InputError
+from agentlab.head.ahead import Ahead
 from agentlab.head.difference import LearnsDifference, fused_adam
 from agentlab.head.exploration import HeldExploration
 from agentlab.head.meanwhile import Meanwhile
@@ -75,6 +78,11 @@ class DifferenceNetwork(QNetwork):
         self.register_buffer("unit", torch.ones(()))
         self.offset: Tensor
         self.unit: Tensor
+        self._bfloat16 = False
+
+    def learn_in_bfloat16(self, enabled: bool) -> None:
+        """Lets all layers but the first, in training mode, multiply in bfloat16; weights and sums stay float32."""
+        self._bfloat16 = enabled
 
     def forward(self, obs: Tensor) -> Tensor:  # type: ignore[override]
         return self.offset + self.beyond_offset(obs)
@@ -107,14 +115,26 @@ class DifferenceNetwork(QNetwork):
 
     def outputs(self, obs: Tensor) -> Tensor:
         """What the readout makes numbers of, float32 `(n, n_actions, n_outputs)`."""
-        hidden = self.q_net(self.extract_features(obs, self.features_extractor))
-        outputs: Tensor = self.advantage(hidden).unflatten(1, (-1, self.readout.n_outputs))
-        if self.state_value is not None:
-            outputs = self.state_value(hidden)[:, None] + outputs - outputs.mean(dim=1, keepdim=True)
+        hidden = self.extract_features(obs, self.features_extractor)
+        for number, layer in enumerate(self.q_net):
+            with self._fast(number > 0):
+                hidden = layer(hidden)
+        with self._fast():
+            outputs: Tensor = self.advantage(hidden).float().unflatten(1, (-1, self.readout.n_outputs))
+            if self.state_value is not None:
+                outputs = self.state_value(hidden).float()[:, None] + outputs - outputs.mean(dim=1, keepdim=True)
         return outputs
+
+    def _fast(self, enabled: bool = True) -> torch.autocast:
+        fast = enabled and self._bfloat16 and self.training
+        return torch.autocast(self.offset.device.type, torch.bfloat16, enabled=fast)
 
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002
         return self.beyond_offset(observation).argmin(dim=1)
+
+
+def _tensors_of(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
 
 
 def _chosen(outputs: Tensor, actions: Tensor) -> Tensor:
@@ -144,7 +164,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     each state. A lost life counts as an end if `life_loss_ends`.
 
     D is learned as a histogram of units, which are the size of R*, or 1 where that is 0 or changes. Numbers of more
-    than a thousand units are not told apart; `train/out_of_reach` logs their share, and more than a few are warned of.
+    than two hundred units are not told apart; `train/out_of_reach` logs their share, and more than a few are warned of.
     `advantage_learning` adds that share of how far an action is behind the best to its difference, so that the best
     stands out (arXiv 1512.04860).
 
@@ -182,6 +202,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         longest_hold: int = 1,
         advantage_learning: float = 0.0,
         imitation: float = 0.0,
+        bfloat16: bool = False,
         learning_rate: Any = 5e-4,
         learning_starts: int = 2_000,
         batch_size: int = 128,
@@ -197,7 +218,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
     ) -> None:
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
         self.double, self.longest_hold = double, longest_hold
-        self.advantage_learning, self.imitation = advantage_learning, imitation
+        self.advantage_learning, self.imitation, self.bfloat16 = advantage_learning, imitation, bfloat16
         self.return_steps = n_steps, n_steps if n_steps_final is None else n_steps_final
         sb3.pop("optimize_memory_usage", None)  # it always is
         if "target_update_interval" in sb3:
@@ -246,18 +267,23 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             network.offset.fill_(offset)
             network.unit.fill_(abs(offset) * (1 - self.gamma) or 1.0)
         self.exploration = HeldExploration(self.n_envs, int(self.action_space.n), self.longest_hold, self.seed)
+        self._batches = Ahead(self._begin_batch)
+        for network in (self.q_net, self.q_net_target):
+            network.learn_in_bfloat16(self.bfloat16)
+        self._networks_then = copy.deepcopy(self.q_net).train(), copy.deepcopy(self.q_net_target).train()
 
     def learn(self, *args: Any, **kwargs: Any) -> RewardDifferenceDQN:
         """Learns as SB3's DQN does, but updates the network while the environments take their next step."""
         self._is_learning = True
         try:
             super().learn(*args, **kwargs)
+            self._catch_up()
         except BaseException:
             self._updates_due, self._last_obs = 0, None  # SB3 then resets the environments
             raise
         finally:
             self._is_learning = False
-        self._catch_up()
+            self._batches.drop()
         return self
 
     def learn_recorded(self, updates: int) -> None:
@@ -271,7 +297,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         return super().collect_rollouts(self._meanwhile, callback, *args, **kwargs)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_meanwhile", "_is_learning", "_updates_due"]
+        mine = ["_meanwhile", "_is_learning", "_updates_due", "_batches", "_networks_then"]
+        return [*super()._excluded_save_params(), *mine]
 
     def train(self, gradient_steps: int, batch_size: int = 128) -> None:
         """Updates the network; within `learn` not at once, but while the environments take their next step."""
@@ -292,16 +319,25 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.replay_buffer.n_steps = self._steps_of_returns()
         losses, out_of_reach = [], []
         for done in range(0, gradient_steps, AT_ONCE):
-            batch = self.replay_buffer.sample(min(AT_ONCE, gradient_steps - done) * batch_size)
-            wanted = self.wanted(batch)
+            batch, wanted = self._batches.take(min(AT_ONCE, gradient_steps - done) * batch_size)
             out_of_reach.append(self.q_net.out_of_reach(wanted))
             columns = batch.observations, batch.actions, wanted
             for part in zip(*(torch.split(column, batch_size) for column in columns), strict=True):
                 losses.append(self._update(*part, imitation=imitation))
+        if not self._is_learning:
+            self._batches.drop()
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
         self._log_out_of_reach(float(torch.cat(out_of_reach).float().mean()))
+
+    @torch.no_grad()
+    def _begin_batch(self, n: int) -> Callable[[], tuple[ReplayBufferSamples, Tensor]]:
+        """Draws `n` steps; what D should be in them is left to be worked out, by the networks as they are now."""
+        batch = self.replay_buffer.sample(n)
+        for then, now in zip(self._networks_then, (self.q_net, self.q_net_target), strict=True):
+            torch._foreach_copy_(_tensors_of(then), _tensors_of(now))
+        return lambda: (batch, self.wanted(batch, *self._networks_then))
 
     def _steps_of_returns(self) -> int:
         """From the first to the final number, by equal factors over the first part of the training."""
@@ -321,18 +357,19 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             )
 
     @torch.no_grad()
-    def wanted(self, batch: ReplayBufferSamples) -> Tensor:
+    def wanted(self, batch: ReplayBufferSamples, network: DifferenceNetwork, target: DifferenceNetwork) -> Tensor:
         """What D should be in the states of `batch`, `(n, 1)`: the differences met, and what is then still to come.
 
-        That is the target network's D of the action that it, or unless `double` is false the network, takes for best.
+        That is the `target` network's D of the action that it, or unless `double` is false the `network`, takes for
+        best.
         """
         assert batch.discounts is not None
-        chooses = self.q_net if self.double else self.q_net_target
+        chooses = network if self.double else target
         best = chooses.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
-        still_to_come = self.q_net_target.of_actions(batch.next_observations, best)
+        still_to_come = target.of_actions(batch.next_observations, best)
         wanted: Tensor = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
         if self.advantage_learning:
-            seen = self.q_net_target.beyond_offset(batch.observations)
+            seen = target.beyond_offset(batch.observations)
             behind = seen.gather(1, batch.actions.long()) - seen.min(dim=1, keepdim=True).values
             wanted += self.advantage_learning * behind
         return wanted

@@ -7,8 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 N_BINS = 61
-REACH = 7.0
-"""Where the outermost bins end, in `symlog`: numbers of 1,100 units."""
+FINE = 0.1
+"""Numbers of units below which bins are about equally wide; wider above, in proportion to the numbers."""
+REACH = 7.6
+"""Where the outermost bins end, in `symlog` of fine units: numbers of 200 units, twice what one in every step comes to
+with a discount of 0.99."""
 SPREAD = 0.75
 """How widely a number is spread over bins, in widths of a bin."""
 ITERATIONS = 500
@@ -37,7 +40,8 @@ class Histogram(nn.Module):
     """The outputs are a histogram whose mean is the number; how far it is off is the cross-entropy (HL-Gauss).
 
     A number is spread over the bins around it by a Gaussian (arXiv 2403.03950). Bins are equally wide in
-    `symlog(x) = sign(x) ln(1 + |x|)` (arXiv 2301.04104), so that small and large numbers are told apart alike. They
+    `symlog(x / FINE)`, `symlog(x) = sign(x) ln(1 + |x|)` (arXiv 2301.04104), so that what a step's delay of a reward
+    costs is told apart, and large numbers are in reach. They
     count as the values for which the mean of a number's own histogram is that number. Outputs are added to the
     logarithm of a Gaussian around 0, where learning begins.
     """
@@ -73,7 +77,7 @@ class Histogram(nn.Module):
 
 
 def _spread(numbers: Tensor, edges: Tensor) -> Tensor:
-    places = (numbers.sign() * numbers.abs().log1p()).clamp(edges[0], edges[-1])
+    places = (numbers.sign() * (numbers.abs() / FINE).log1p()).clamp(edges[0], edges[-1])
     below = torch.special.ndtr((edges - places[:, None]) / (SPREAD * (edges[1] - edges[0])))
     histograms: Tensor = below.diff(dim=1) / (below[:, -1:] - below[:, :1])
     return histograms
@@ -85,7 +89,7 @@ def _values(edges: Tensor) -> Tensor:
     Solved by simple iteration (Richardson's), whose sums are the same to the bit in every call; LAPACK's are not.
     """
     centres = (edges[1:] + edges[:-1]) / 2
-    numbers = centres.sign() * centres.abs().expm1()
+    numbers = FINE * centres.sign() * centres.abs().expm1()
     histograms, values = _spread(numbers, edges), numbers.clone()
     for _ in range(ITERATIONS):
         values += numbers - (histograms * values).sum(dim=1)

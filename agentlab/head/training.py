@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
@@ -231,6 +232,7 @@ def _build_dqn(env: VecEnv, config: HeadConfig, shared: dict[str, Any]) -> Rewar
         longest_hold=dqn.longest_hold,
         advantage_learning=dqn.advantage_learning,
         imitation=dqn.imitation,
+        bfloat16=devices.uses_bfloat16(dqn.precision, torch.device(shared["device"])),
         policy_kwargs={"net_arch": list(dqn.hidden), **_layers(dqn)},
         **shared,
     )

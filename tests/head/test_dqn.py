@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -88,7 +90,8 @@ class TestEqualsQLearningForAConstantTarget:
                 outputs = model.q_net.outputs(states)[torch.arange(4), actions[:, 0]]
                 of_q = (outputs + readout.prior).flip(1)
                 expected = F.cross_entropy(of_q, readout.spread(wanted[:, 0] / unit))
-        torch.testing.assert_close(model.loss(states, actions, model.wanted(batch)), expected, rtol=1e-4, atol=1e-5)
+        wanted = model.wanted(batch, model.q_net, model.q_net_target)
+        torch.testing.assert_close(model.loss(states, actions, wanted), expected, rtol=1e-4, atol=1e-5)
 
     def test_and_small_rewards_are_learned_as_large_ones_are(self):
         """A hundredth of the rewards and of the target: the same actions, and a hundredth of the differences."""
@@ -183,8 +186,25 @@ class TestNetwork:
             batch = ReplayBufferSamples(states, zeros.long(), states, zeros, zeros, ones)
             to_come = model.q_net_target(states)
             torch.testing.assert_close(
-                model.wanted(batch), to_come[:, :1] if double else to_come.min(dim=1)[0][:, None]
+                model.wanted(batch, model.q_net, model.q_net_target),
+                to_come[:, :1] if double else to_come.min(dim=1)[0][:, None],
             )
+
+    def test_learns_in_bfloat16_if_told_so_and_acts_in_float32(self):
+        """All but the first layer, which sees positions to a part of a pixel."""
+        model = learner(bfloat16=True, policy_kwargs={"net_arch": [64, 64]})
+        states = torch.arange(3)[:, None]
+        network, exact = model.q_net, learner(policy_kwargs={"net_arch": [64, 64]}).q_net
+        exact.load_state_dict(network.state_dict())
+        layers: dict[int, torch.Tensor] = {}
+        network.q_net[0].register_forward_hook(lambda _, __, out: layers.update({0: out}))
+        torch.testing.assert_close(network.eval()(states), exact(states), rtol=0, atol=0)
+        exactly = layers[0]
+        learned = network.train().beyond_offset(states)
+        assert not torch.equal(learned, exact.beyond_offset(states))
+        torch.testing.assert_close(learned, exact.beyond_offset(states), rtol=0, atol=0.02)
+        assert torch.equal(layers[0], exactly)
+        assert learned.dtype == torch.float32
 
 
 class TestLearning:
@@ -273,7 +293,7 @@ class TestUpdates:
                 return super().step_wait()
 
         class Fails(RewardDifferenceDQN):
-            def wanted(self, batch: Any) -> Any:  # noqa: ARG002
+            def wanted(self, *args: Any) -> Any:  # noqa: ARG002
                 raise ArithmeticError
 
         model = Fails("MlpPolicy", Noted([lambda: IdentityEnv(3, ep_length=20)]), learning_starts=10)
@@ -281,6 +301,36 @@ class TestUpdates:
             with pytest.raises(ArithmeticError):
                 model.learn(30, reset_num_timesteps=reset)
             assert not begun
+
+    def test_learn_what_the_networks_wanted_when_the_updates_before_began_whatever_the_thread_does(self):
+        """So it can be worked out while those are made, and slowness changes nothing."""
+
+        class Slow(RewardDifferenceDQN):
+            in_threads: ClassVar[set[int]] = set()
+
+            def wanted(self, *args: Any) -> Any:
+                self.in_threads.add(threading.get_ident())
+                time.sleep(0.002)
+                return super().wanted(*args)
+
+        quick, slow = (
+            weights(kind("MlpPolicy", identity(2), learning_starts=10, seed=3, device="cpu").learn(300))
+            for kind in (RewardDifferenceDQN, Slow)
+        )
+        assert equal(quick, slow)
+        assert threading.get_ident() not in Slow.in_threads
+        assert len(Slow.in_threads) == 1
+
+    def test_outside_of_learn_learn_what_was_added_to_the_memory_just_before(self):
+        model = learner(IdentityEnv(3), gradient_steps=1).learn(200)
+        drawn: list[int] = []
+        sample = model.replay_buffer.sample
+        model.replay_buffer.sample = lambda *args: drawn.append(model.replay_buffer.pos) or sample(*args)  # type: ignore[func-returns-value]
+        for position in (50, 60):
+            model.replay_buffer.pos = position
+            drawn.clear()
+            model.train(1)
+            assert drawn[0] == position
 
     def test_outside_of_learn_are_made_at_once(self):
         model = learner().learn(200)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from agentlab.head.readout import N_BINS, Histogram, Scalar
 
 HISTOGRAM = Histogram()
-IN_REACH = st.floats(-300, 300, allow_nan=False, width=32)
+IN_REACH = st.floats(-50, 50, allow_nan=False, width=32)
 
 
 def read(histograms: torch.Tensor) -> torch.Tensor:
@@ -45,7 +45,7 @@ class TestHistogram:
         torch.testing.assert_close(far, farther)
         assert torch.isfinite(far).all()
         assert int(far.argmax()) == N_BINS - 1
-        assert HISTOGRAM.out_of_reach(torch.tensor([-1e5, 500.0, 1e9])).tolist() == [True, False, True]
+        assert HISTOGRAM.out_of_reach(torch.tensor([-1e5, 90.0, 1e9])).tolist() == [True, False, True]
 
     def test_has_the_same_values_to_the_bit_whenever_it_is_made(self):
         elsewhere = [torch.empty(1 + 37 * n) for n in range(300)]
@@ -56,7 +56,7 @@ class TestHistogram:
         outputs = torch.randn(1000, N_BINS, generator=torch.Generator().manual_seed(0)) / 10
         assert float(HISTOGRAM.number(outputs).abs().max()) < 1.0
 
-    @pytest.mark.parametrize("number", [-300.0, -0.5, 0.0, 0.02, 1.0, 40.0])
+    @pytest.mark.parametrize("number", [-60.0, -0.5, 0.0, 0.02, 1.0, 40.0])
     def test_is_learned_by_its_loss(self, number: float):
         outputs = torch.zeros(1, N_BINS, requires_grad=True)
         optimizer = torch.optim.Adam([outputs], 0.1)
