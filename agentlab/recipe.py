@@ -87,7 +87,7 @@ class DQNConfig:
     n_steps_final: Count | None = None
     """As many later in the training, with numbers in between; none keeps the first."""
     learning_rate: Positive = 5e-4
-    """Step size at the start; it falls to a tenth at the end."""
+    """Step size at the start; it falls to a hundredth at the end."""
     batch_size: Count = 128
     """States in an update."""
     updates_per_step: Positive = 0.5

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-N_BINS = 61
+N_BINS = 81
 FINE = 0.1
 """Numbers of units below which bins are about equally wide; wider above, in proportion to the numbers."""
 REACH = 7.6

@@ -51,7 +51,7 @@ HEAD_THREADS = 1
 """Threads for a head's network unless told otherwise: it is too small for more, and games step in the other cores."""
 MOST_STEPS_APART = 1_000
 """Steps of all environments between two updates, at most."""
-LAST_RATE = 0.1
+LAST_RATE = 0.01
 """The share of its learning rate at which the DQN head ends."""
 
 
