@@ -20,7 +20,6 @@ class Options(Common):
     """Trains a head that chooses actions from the features of a frozen extractor.
 
     $ agentlab train runs/mine/extractor --env ALE/Pong-v5 --out runs/mine/head
-    $ agentlab train runs/mine/extractor --env ALE/Pong-v5 --out runs/mine/head --algorithm ppo
 
     A folder with extractor/ and head/ is a run: agentlab evaluate runs/mine. Stopped by Ctrl-C, --resume goes on.
     """
