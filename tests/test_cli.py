@@ -47,6 +47,15 @@ def test_the_help_of_run_shows_the_values_of_the_recipe(agentlab: Command):
     assert "--head.total-steps INT" in agentlab("run", "pong", "--help").out
 
 
+@pytest.mark.parametrize("arguments", ["--help", "train --help"])
+def test_output_that_nobody_reads_is_no_error(arguments: str):
+    command = f"{sys.executable} -m agentlab {arguments}"
+    outcome = subprocess.run(
+        ["bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False
+    )
+    assert (outcome.returncode, outcome.stderr) == (141, "")
+
+
 def test_version(agentlab: Command):
     assert agentlab("--version").out.startswith("agentlab 0.")
 

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import importlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,13 +35,18 @@ COMMANDS = {
 }
 
 INTERRUPTED = 130
+READER_GONE = 141
+"""As a shell reports other commands whose output is no longer read, such as by `head`."""
 
 ENVIRONMENT = {"OPENCV_LOG_LEVEL": "ERROR", "OMP_WAIT_POLICY": "passive"}
 """Set unless set already: OpenCV complains to nobody, and torch's idle threads leave the cores to the game's."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; 0 done, 1 the thing checked does not hold, 2 bad input or usage, 130 interrupted."""
+    """Runs one command; 0 done, 1 the thing checked does not hold, 2 bad input or usage, 130 interrupted.
+
+    141 means that nobody read its output any more.
+    """
     args = list(sys.argv[1:] if arguments is None else arguments)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -48,16 +54,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
     try:
         with _termination_as_interrupt():
-            return _dispatch(args)
+            code = _dispatch(args)
+            sys.stdout.flush()
+            return code
     except SystemExit as exit_:
         return int(exit_.code or 0)
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return READER_GONE
         known = _explain(error)
         if known is None or "--debug" in args:
             raise
         message, code = known
         print(f"agentlab: {' '.join(message.split())}", file=sys.stderr)
         return code
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads the output any more, which from then on goes nowhere."""
+    output = sys.stdout.fileno()
+    pipe = select.poll()
+    pipe.register(output, 0)
+    is_gone = any(event & select.POLLERR for _, event in pipe.poll(0))
+    if is_gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return is_gone
 
 
 def _dispatch(args: list[str]) -> int:
