@@ -17,14 +17,14 @@ from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged
 from agentlab.errors import InputError, nearest
 from agentlab.extractor import FrozenExtractor, Sees
-from agentlab.head.dqn import DifferencePolicy
 from agentlab.head.features_env import FeatureStack, state_space
 from agentlab.head.motion import MotionExtractor
+from agentlab.head.network import DifferencePolicy
 from agentlab.head.spaces import StackedFeatures
 from agentlab.spaces import from_plain
 
 KIND = "head"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 WEIGHTS = "weights.safetensors"
 POLICIES: dict[str, type[BasePolicy]] = {"dqn": DifferencePolicy, "ppo": ActorCriticPolicy}
 FIELDS = {

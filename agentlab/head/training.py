@@ -27,8 +27,9 @@ from agentlab.head import checkpoint as checkpoints
 from agentlab.head.agent import FORMAT_VERSION, KIND, WEIGHTS
 from agentlab.head.course import Course, Refresh
 from agentlab.head.difference import WithoutLabels
-from agentlab.head.dqn import LAYERS, RewardDifferenceDQN
+from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures
+from agentlab.head.network import LAYERS
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.reward import find_reward_function
 from agentlab.head.spaces import StackedFeatures

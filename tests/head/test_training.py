@@ -29,7 +29,8 @@ from agentlab.artefact import sha256
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import Agent, FrozenFeatures, checkpoint, train, training
-from agentlab.head.dqn import DifferencePolicy, RewardDifferenceDQN
+from agentlab.head.dqn import RewardDifferenceDQN
+from agentlab.head.network import DifferencePolicy
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.readout import Scalar
 from agentlab.head.training import open_frames, with_copies
