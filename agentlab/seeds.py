@@ -13,11 +13,11 @@ Use: TypeAlias = Literal["record", "train", "refresh"]
 USES: tuple[Use, ...] = ("record", "train", "refresh")
 
 
-def first_seed(seed: int, use: Use, number: int = 0) -> int:
-    """Where the episodes or environments of one use are seeded from, one after the other; `number` tells uses apart.
+def first_seed(seed: int, use: Use, *numbers: int) -> int:
+    """Where the episodes or environments of one use are seeded from, one after the other; `numbers` tell uses apart.
 
     Drawn from all there are, so that two hardly ever meet; runs with neighbouring seeds would else play nearly the same
     episodes.
     """
-    state = np.random.SeedSequence((seed, USES.index(use), number)).generate_state(1, np.uint64)
+    state = np.random.SeedSequence((seed, USES.index(use), *numbers)).generate_state(1, np.uint64)
     return int(state[0] % (HIGHEST + 1))

@@ -160,8 +160,11 @@ class TestUnknownNames:
         refuses(["bench", "atari100k", "Pnog", "--out", out], "Pnog")
         refuses(["bench", "labels", "--out", out], "bench labels: expected a game, such as Pong, or the id of")
         refuses(
-            ["bench", "memory", "one", "--steps", "5", "--out", out], "--steps changes nothing here; it takes --seed"
+            ["bench", "memory", "one", "--steps", "5", "--out", out],
+            "--steps changes nothing here; it takes no such option",
         )
+        refuses(["bench", "scaling", "one", "--steps", "5", "--out", out], "it takes --seed")
+        refuses(["bench", "memory", "one", "--seed", "5", "--out", out], "--seed changes nothing here")
         refuses(["bench", "ablation", "Pong", "--seed", "5", "--out", out], "--seed changes nothing here")
 
     def test_device(self, refuses: Refuses, recording: Path, out: Path):

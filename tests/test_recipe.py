@@ -22,7 +22,7 @@ def read(text: str, folder: Path) -> Recipe:
     return recipes.load(file)
 
 
-@pytest.mark.parametrize("name", ["catch", "pong", "breakout", "freeway"])
+@pytest.mark.parametrize("name", recipes.built_in())
 def test_built_in_recipes_load_and_are_in_range(name: str):
     recipe = recipes.load(recipes.find(name))
     assert recipe.env

@@ -14,10 +14,10 @@ import numpy as np
 
 from agentlab.artefact import new_folder, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.runs import Runner, finished, ids_of
+from agentlab.bench.runs import Runner, finished, ids_of, settings, unrefreshed
 from agentlab.errors import InputError
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe, RefreshConfig
+from agentlab.recipe import Recipe
 from agentlab.runfolder import RunFolder
 from agentlab.statistics import iqm, mean_interval
 
@@ -29,7 +29,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "not dueling": {"head.dqn.without": ("dueling",)},
     "no layer normalisation": {"head.dqn.without": ("layer_norm",)},
     "numbers, not histograms": {"head.dqn.without": ("histogram",)},
-    "no target network": {"head.dqn.tau": 0.999},
+    "target network follows at once": {"head.dqn.tau": 0.999},
     "an update in 4 steps, not each": {"head.dqn.updates_per_step": 0.25},
     "updates in float32": {"head.dqn.precision": "float32"},
     "random actions not held": {"head.dqn.longest_hold": 1},
@@ -67,7 +67,7 @@ def measure(
     ids = ids_of(games, recipe, seeds)
     if recipe.head.algorithm != "dqn":
         raise InputError(f"head.algorithm: expected 'dqn', whose parts these are, found {recipe.head.algorithm!r}")
-    recipe = replace(recipe, refresh=replace(recipe.refresh, at=RefreshConfig().at))
+    recipe = unrefreshed(recipe, progress)
     idle = [part for part, change in parts.items() if changed(recipe, change) == recipe]
     if idle:
         progress.say(f"ablation: the recipe is as in {', '.join(map(repr, idle))}: left out")
@@ -92,6 +92,7 @@ def measure(
         "note": NOTE,
         "steps": recipe.head.total_steps,
         "seeds": seeds,
+        "settings": settings(recipe),
         "episodes": recipe.evaluate.episodes,
         "parts": {
             part: {field: list(value) if isinstance(value, tuple) else value for field, value in change.items()}

@@ -15,9 +15,8 @@ import numpy as np
 
 from agentlab.artefact import META, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.runs import Runner, finished, ids_of
+from agentlab.bench.runs import Runner, finished, ids_of, settings
 from agentlab.evaluate import RANDOM_SHARE
-from agentlab.fields import to_plain
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe
 from agentlab.recording import Recording
@@ -69,13 +68,12 @@ def measure(
         of_game = replace(recipe, env=ids[name], seed=seed)
         runs[name].append(finished(of_game, out / name / str(seed), run, progress))
     found = {name: _of_game(name, ids[name], runs[name], len(recipe.refresh.at)) for name in ids}
-    settings = to_plain(recipe)
     return {
         "note": NOTE,
         "evaluation": EVALUATION.format(episodes=recipe.evaluate.episodes),
         "steps": recipe.head.total_steps,
         "seeds": seeds,
-        "settings": {name: settings[name] for name in settings if name not in ("env", "seed")},
+        "settings": settings(recipe),
         "games": found,
         "human_normalised": _of_all_games([game["human_normalised"] for game in found.values()]),
         "published": {"what": _published()["what"], "sources": _published()["sources"]},

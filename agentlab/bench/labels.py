@@ -13,7 +13,7 @@ import numpy as np
 from agentlab import environment
 from agentlab.artefact import META, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.runs import Runner, finished
+from agentlab.bench.runs import Runner, finished, settings, unrefreshed
 from agentlab.errors import InputError
 from agentlab.extractor.predictors import quality
 from agentlab.progress import Progress
@@ -27,8 +27,8 @@ ORANGE = "#c45500"
 
 NOTE = (
     "one training seed; the interval is over evaluation episodes; held-out frames, which are labelled too, "
-    "come on top of those counted and only score the eye; all runs record the same play, from which each head learns "
-    "first, without labels, if the settings say so (recorded_updates)"
+    "come on top of those counted and only score the eye; all runs share one recording, larger than other "
+    "measurements', from which each head learns first, without labels, if the settings say so (recorded_updates)"
 )
 
 
@@ -44,21 +44,22 @@ def measure(
 ) -> dict[str, Any]:
     """Runs the recipe in `out`/COUNT for each number of labelled frames, and gives the scores of game and eye.
 
-    Finished runs are read and not repeated. Unless the recipe names recordings, each run records the same episodes,
-    enough for the largest count. Raises `InputError` before the first run for an unknown environment,
-    counts that are not different and positive, and a recipe that refreshes the eye, for that labels more frames.
+    Finished runs are read and not repeated. Unless the recipe names recordings, the first run records enough for the
+    largest count, and all others learn from that. Refreshes, which would label more frames, are left out. Raises
+    `InputError` before the first run for an unknown environment and counts that are not different and positive.
     """
     environment.open_environment(env_id, recipe.env_kwargs).close()
     if not counts or min(counts) < 1 or len(set(counts)) < len(counts):
         raise InputError(f"counts: expected different positive numbers, found {', '.join(map(str, counts)) or 'none'}")
-    if recipe.refresh.at:
-        raise InputError("refresh.at: expected none, for a refresh labels more frames than are counted")
-    recipe = with_enough_frames(recipe, max(counts))
+    recipe = with_enough_frames(unrefreshed(recipe, progress), max(counts))
+    shared = recipe.recordings or (str(RunFolder(out / str(min(counts))).recording),)
     points = []
     for number, count in enumerate(sorted(counts), 1):
         progress.say(f"labels: {count:,} labelled frames (run {number} of {len(counts)})")
         extractor = replace(recipe.extractor, frames=count)
         of_count = replace(recipe, env=env_id, seed=seed, extractor=extractor)
+        if number > 1:
+            of_count = replace(of_count, recordings=shared)
         points.append(_point(finished(of_count, out / str(count), run, progress)))
         if points[-1]["frames"] < count:
             progress.say(f"labels: fitted on {points[-1]['frames']:,} frames, all there are, instead of {count:,}")
@@ -67,6 +68,7 @@ def measure(
         "note": NOTE,
         "env": env_id,
         "seed": seed,
+        "settings": settings(recipe),
         "steps": recipe.head.total_steps,
         "points": points,
         "random_mean": scores["random_mean"],

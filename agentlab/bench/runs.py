@@ -2,34 +2,73 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import agentlab
+import agentlab_envs
 from agentlab import environment
-from agentlab.artefact import META
+from agentlab.artefact import META, read_json, write_json
+from agentlab.bench import machine
 from agentlab.errors import InputError
+from agentlab.fields import to_plain
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe
+from agentlab.recipe import Recipe, RefreshConfig
 from agentlab.runfolder import RunFolder
 
 Runner: TypeAlias = Callable[[Recipe, Path], Mapping[str, Any]]
 """Runs a recipe in a folder, or goes on with its interrupted run there."""
+MADE_BY = "made_by.json"
+"""Beside a run that was made for a measurement: the code and the machine that made it."""
 
 
 def finished(recipe: Recipe, path: Path, run: Runner, progress: Progress) -> RunFolder:
     """The finished run of a recipe in the folder `path`, which is run unless it is there.
 
-    Raises `InputError` when the one there is of another recipe.
+    Raises `InputError` when the one there is of another recipe, or was made by other code: what a run reached depends
+    on both. That it was made on another machine is said: its times are not to be compared.
     """
     folder = RunFolder(path)
-    if all(part.exists() for part in (folder.scores, folder.head / META, folder.timings)):
+    if all(part.exists() for part in (folder.scores, folder.head / META, folder.timings, path / MADE_BY)):
         folder.check(recipe, resume=True, force=False)
-        progress.say(f"{path}: finished, so it is read")
+        made_by = read_json(path / MADE_BY)
+        if made_by["code"] != code():
+            raise InputError(f"{path}: was made by other code of agentlab; choose another --out, or remove it")
+        elsewhere = "" if made_by["machine"] == machine.describe() else ", though made on another machine"
+        progress.say(f"{path}: finished, so it is read{elsewhere}")
     else:
         run(recipe, path)
+        write_json(path / MADE_BY, {"code": code(), "machine": machine.describe()})
     return folder
+
+
+@cache
+def code() -> str:
+    """A fingerprint of the code of agentlab and its environments, and of the built-in recipes."""
+    digest = hashlib.sha256()
+    for package in (agentlab, agentlab_envs):
+        (folder,) = package.__path__
+        for file in sorted(Path(folder).rglob("*")):
+            if file.suffix in (".py", ".yaml", ".json"):
+                digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says, but for what differs from run to run: environment and seed."""
+    return {name: value for name, value in to_plain(recipe).items() if name not in ("env", "seed")}
+
+
+def unrefreshed(recipe: Recipe, progress: Progress) -> Recipe:
+    """The recipe without refreshes of the eye; if it has any, that is said."""
+    if recipe.refresh.at:
+        progress.say(f"the recipe's refreshes of the eye, at {list(recipe.refresh.at)}, are left out")
+    return replace(recipe, refresh=replace(recipe.refresh, at=RefreshConfig().at))
 
 
 def id_of(game: str) -> str:

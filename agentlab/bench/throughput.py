@@ -80,7 +80,7 @@ def measure(
     fast vector environment besides. Resets are not counted: seeding a game takes as long as a hundred steps.
     """
     ppo, dqn = subject.head_of("ppo"), subject.head_of("dqn")
-    splits: dict[str, dict[str, float]] = {}
+    splits: dict[str, list[dict[str, float]]] = {"RewardDifferencePPO": []}
     with (
         devices.computing(HEAD_THREADS),
         subject.raw_game(ppo.num_envs, seed) as raw,
@@ -93,15 +93,16 @@ def measure(
             "raw game": lambda: played(raw, steps, seed),
             "game and extractor": lambda: played(for_ppo, steps, seed),
             "RewardDifferencePPO": lambda: _split_up(
-                splits, "RewardDifferencePPO", build(for_ppo, ppo, seed=seed, device="cpu"), steps
+                splits["RewardDifferencePPO"], build(for_ppo, ppo, seed=seed, device="cpu"), steps
             ),
             "SB3 PPO MlpPolicy on our features": lambda: learned(
                 PPO("MlpPolicy", for_ppo, seed=seed, device="cpu", **_settings(ppo.ppo)), steps
             ),
         }
         if isinstance(raw.action_space, gym.spaces.Discrete):
+            splits["RewardDifferenceDQN"] = []
             things["RewardDifferenceDQN"] = lambda: _split_up(
-                splits, "RewardDifferenceDQN", _ready(for_dqn, dqn, seed), fewer
+                splits["RewardDifferenceDQN"], _ready(for_dqn, dqn, seed), fewer
             )
         rates = _in_turn(things | _of_sb3_on_pixels(pixels, fewer, seed, progress), repeats, progress)
         eyes = eye.measure(subject.extractor, frames_met(raw, seed)[: -(-raw.num_envs // PPO_PARTS)])
@@ -111,7 +112,7 @@ def measure(
         "steps_per_s": {name: median(found) for name, found in rates.items()},
         "share_of_game": _ratios(rates, "raw game"),
         "times_sb3_ppo": _ratios(rates, ON_PIXELS) if ON_PIXELS in rates else {},
-        "time_split": splits,
+        "time_split": {name: _medians(found) for name, found in splits.items()},
         "eye": eyes,
         "repeats": rates,
         "threads": {"heads": HEAD_THREADS, "SB3 on pixels": devices.cores()},
@@ -176,6 +177,22 @@ class Stopwatch(BaseCallback):
 
     def _on_training_end(self) -> None:
         self.seconds = time.perf_counter() - self._started_s
+
+
+class PartsWatch(Stopwatch):
+    """The seconds that a training spent on each part, without what comes before its first step."""
+
+    def __init__(self, split: timing.TimeSplit) -> None:
+        super().__init__()
+        self._split = split
+
+    def _on_training_start(self) -> None:
+        super()._on_training_start()
+        self._before = self._split.seconds()
+
+    def _on_training_end(self) -> None:
+        super()._on_training_end()
+        self.parts = {part: s - self._before.get(part, 0.0) for part, s in self._split.seconds().items()}
 
 
 class WithChannel(VecEnvWrapper):
@@ -246,16 +263,17 @@ def _ready(env: FrozenFeatures, config: HeadConfig, seed: int) -> BaseAlgorithm:
     return build(env, replace(config, dqn=replace(config.dqn, learning_starts=1)), seed=seed, device="cpu")
 
 
-def _split_up(splits: dict[str, dict[str, float]], name: str, model: BaseAlgorithm, steps: int) -> tuple[int, float]:
-    """What `learned` gives; the microseconds a step that each part of it took are put into `splits`."""
-    watch = Stopwatch()
+def _split_up(splits: list[dict[str, float]], model: BaseAlgorithm, steps: int) -> tuple[int, float]:
+    """What `learned` gives; the microseconds a step that each part of it took are added to `splits`."""
     with timing.recorded() as split:
+        watch = PartsWatch(split)
         model.learn(steps, callback=watch)
-    microseconds = {part: seconds / model.num_timesteps * 1e6 for part, seconds in split.seconds().items()}
-    before_first_step = sum(split.seconds().values()) - watch.seconds
-    microseconds["other"] -= before_first_step / model.num_timesteps * 1e6
-    splits[name] = {part: round(value, 1) for part, value in microseconds.items()}
+    splits.append({part: seconds / model.num_timesteps * 1e6 for part, seconds in watch.parts.items()})
     return model.num_timesteps, watch.seconds
+
+
+def _medians(splits: list[dict[str, float]]) -> dict[str, float]:
+    return {part: round(median(split[part] for split in splits), 1) for part in splits[0]}
 
 
 def _ratios(rates: dict[str, list[float]], to: str) -> dict[str, float]:

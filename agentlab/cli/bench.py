@@ -12,7 +12,7 @@ import tyro
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
 from agentlab.errors import InputError, InterruptedWorkError
-from agentlab.recipe import Count, Recipe, RefreshConfig, Seed
+from agentlab.recipe import Count, Recipe, Seed
 
 Name = Literal["throughput", "memory", "scaling", "atari100k", "labels", "ablation"]
 
@@ -45,25 +45,34 @@ class Options(Common):
     seeds: Count = 5
     """Number of seeds of atari100k and ablation."""
     recipe: str = "atari100k"
-    """Recipe of the runs of atari100k, labels and ablation; recordings that it names are made anew."""
+    """Recipe of the runs of atari100k, labels and ablation; recordings that it names are made anew, and for labels and
+    ablation its refreshes left out."""
     steps: Count | None = None
     """Agent steps of training of each of these runs; none takes the recipe's."""
     seed: Seed = 0
     """Seed of environments and weights; atari100k and ablation take several."""
 
 
-OF_SEEDS = ("seeds", "recipe", "steps")
-OF_GAMES = {"atari100k": OF_SEEDS, "labels": ("seed", "recipe", "steps"), "ablation": OF_SEEDS}
-"""The measurements that train on games, with the options that each of them takes."""
-OF_A_RUN = ("seed",)
+OF_GAMES = ("atari100k", "labels", "ablation")
+"""The measurements that train on games."""
+TAKES: dict[str, tuple[str, ...]] = {
+    "throughput": ("seed",),
+    "memory": (),
+    "scaling": ("seed",),
+    "atari100k": ("seeds", "recipe", "steps"),
+    "labels": ("seed", "recipe", "steps"),
+    "ablation": ("seeds", "recipe", "steps"),
+}
+"""Which of the options that not all measurements take each of them does."""
 
 
 def read(args: Sequence[str]) -> Options:
     options = parse(Options, args, "bench")
-    takes = OF_GAMES.get(options.name, OF_A_RUN)
+    takes = TAKES[options.name]
     for option in ("seeds", "recipe", "steps", "seed"):
         if option not in takes and getattr(options, option) != getattr(Options, option):
-            raise InputError(f"bench {options.name}: --{option} changes nothing here; it takes --{', --'.join(takes)}")
+            others = f"it takes --{', --'.join(takes)}" if takes else "it takes no such option"
+            raise InputError(f"bench {options.name}: --{option} changes nothing here; {others}")
     return options
 
 
@@ -90,7 +99,7 @@ def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
 
     subject = Subject.of_run(Path(_only(options, "the folder of a run")))
     if options.name == "memory":
-        return dict(bench.measure(subject, seed=options.seed))
+        return dict(bench.measure(subject))
     return dict(bench.measure(subject, seed=options.seed, progress=on_stderr()))
 
 
@@ -105,8 +114,8 @@ def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
     run: Callable[[Recipe, Path], Mapping[str, Any]] = _runner(progress)
     if options.name == "labels":
         env_id = id_of(_only(options, "a game, such as Pong, or the id of an environment"))
-        out, unrefreshed = options.out / "labels", replace(recipe, refresh=RefreshConfig())
-        return dict(bench.measure(env_id, out, seed=options.seed, recipe=unrefreshed, run=run, progress=progress))
+        out = options.out / "labels"
+        return dict(bench.measure(env_id, out, seed=options.seed, recipe=recipe, run=run, progress=progress))
     if not options.subjects:
         raise InputError(f"bench {options.name}: expected games, such as Pong, found none")
     out = options.out / options.name

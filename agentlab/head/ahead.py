@@ -12,8 +12,8 @@ T = TypeVar("T")
 class Ahead(Generic[T]):
     """Things made one after the other, each in a thread while the one before is used.
 
-    `begin(n)` is called for a thing of size `n` where the order of calls counts, and gives what is left to do in the
-    thread, which should depend on nothing that changes meanwhile.
+    `begin(n)`, for a thing of size `n`, runs where `take` is called, so that random numbers are drawn in the order of
+    calls; the function that it gives runs in the thread, and should read nothing that changes meanwhile.
     """
 
     def __init__(self, begin: Callable[[int], Callable[[], T]]) -> None:
@@ -21,13 +21,16 @@ class Ahead(Generic[T]):
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._underway: tuple[int, Future[T]] | None = None
 
-    def take(self, n: int) -> T:
-        """The next thing, of size `n`; begins one more of that size."""
+    def take(self, n: int, following: int | None = None) -> T:
+        """A thing of size `n`; begins one of size `following`, if that is given, which the next call should ask for."""
         if self._underway is None or self._underway[0] != n:
+            self.drop()
             self._start(n)
         assert self._underway is not None
-        made = self._underway[1].result()
-        self._start(n)
+        taken, self._underway = self._underway[1], None
+        made = taken.result()
+        if following is not None:
+            self._start(following)
         return made
 
     def drop(self) -> None:
@@ -37,5 +40,4 @@ class Ahead(Generic[T]):
         self._underway = None
 
     def _start(self, n: int) -> None:
-        self.drop()
         self._underway = n, self._thread.submit(self._begin(n))

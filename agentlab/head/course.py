@@ -104,8 +104,8 @@ class Course:
             model.learning_starts = 0
             memory, learn = model.replay_buffer, model.learn_recorded
         else:
-            steps = sum(recording.total_steps for recording in recordings)
-            memory = FeatureReplayBuffer(steps, env.observation_space, env.action_space, model.device, env.num_envs)
+            room = sum(recording.total_steps for recording in recordings) + env.num_envs
+            memory = FeatureReplayBuffer(room, env.observation_space, env.action_space, model.device, env.num_envs)
             learn = partial(model.imitate, memory)
         if model._n_updates < updates and not memory.size():
             remember(recordings, memory, model, env, self._progress)
@@ -128,6 +128,8 @@ class Course:
             if done < (self._total_steps if until is None else until):
                 steps_left = self._total_steps - done
                 model.learn(steps_left, callback=watch, log_interval=NEVER, reset_num_timesteps=done == 0)
+            if watch.has_stopped and isinstance(model, OnPolicyAlgorithm):
+                model.num_timesteps = watch.rollout_began_at  # it does not learn from unfinished rollouts
         self._stop_if(interrupted)
         return {
             "steps": model.num_timesteps,
@@ -165,7 +167,7 @@ class Course:
         checkpoints.keep(self._model, self._checkpoint, reached)
 
     def _stop_at(self, until: int) -> int:
-        """The step to stop at, so that all steps up to `until` are learned from: PPO learns when a rollout is full."""
+        """The step to stop at, so that all steps up to `until` are learned from: PPO learns after a rollout's last."""
         model = self._model
         if not isinstance(model, OnPolicyAlgorithm):
             return until

@@ -204,14 +204,15 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self._update_learning_rate(self.policy.optimizer)
         self.replay_buffer.n_steps = self._steps_of_returns()
         losses, out_of_reach = [], []
-        for done in range(0, gradient_steps, AT_ONCE):
-            batch, wanted = self._batches.take(min(AT_ONCE, gradient_steps - done) * batch_size)
+        sizes = [min(AT_ONCE, gradient_steps - done) * batch_size for done in range(0, gradient_steps, AT_ONCE)]
+        if not self._is_learning:
+            self._batches.drop()
+        for size, following in zip(sizes, [*sizes[1:], sizes[0] if self._is_learning else None], strict=True):
+            batch, wanted = self._batches.take(size, following)
             out_of_reach.append(self.q_net.out_of_reach(wanted))
             columns = batch.observations, batch.actions, wanted
             for part in zip(*(torch.split(column, batch_size) for column in columns), strict=True):
                 losses.append(self._update(*part, imitation=imitation))
-        if not self._is_learning:
-            self._batches.drop()
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(torch.stack(losses).mean()))

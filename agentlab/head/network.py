@@ -118,6 +118,9 @@ class DifferencePolicy(DQNPolicy):
         self._layers = {name: kwargs.pop(name) for name in LAYERS if name in kwargs}
         super().__init__(*args, **kwargs)
 
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return super()._get_constructor_parameters() | self._layers
+
     def make_q_net(self) -> QNetwork:
         arguments = self._update_features_extractor(self.net_args, features_extractor=None)
         return DifferenceNetwork(**arguments, **self._layers).to(self.device)

@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
+from agentlab.errors import InputError
 from agentlab.head.difference import LearnsDifference, fused_adam, lives_lost
 from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.motion import MotionExtractor
@@ -118,6 +119,8 @@ class RewardDifferencePPO(LearnsDifference, PPO):
         """
         paying = self._paying_difference(env)
         several = len(paying.parts) > 1
+        if several and self.use_sde:
+            raise InputError(f"use_sde: its noise expects environments in one part, found {len(paying.parts)}")
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()

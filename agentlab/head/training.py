@@ -106,7 +106,7 @@ def train(
             metrics=metrics or NoMetrics(),
         )
         course.restore(identity(meta, config, recordings, refresh))
-        model.set_random_seed(first_seed(seed, "train", model.num_timesteps))
+        model.set_random_seed(first_seed(seed, "train", model.num_timesteps, model._n_updates))
         reached = course.run(meta, recordings, config.recorded_updates)
         meta |= describe_parents(env.extractor, recordings) | {"metrics": reached}
     with new_folder(out, force=force) as folder:

@@ -26,6 +26,8 @@ class Watch(BaseCallback):
         self._split, self._until = split, until
         self._returns: list[float] = []
         self.last_return: float | None = None
+        self.rollout_began_at = 0
+        self.has_stopped = False
 
     def _on_training_start(self) -> None:
         self._logged_at = self.num_timesteps
@@ -33,6 +35,9 @@ class Watch(BaseCallback):
     def _on_training_end(self) -> None:
         if self.num_timesteps > self._logged_at:
             self._log()
+
+    def _on_rollout_start(self) -> None:
+        self.rollout_began_at = self.num_timesteps
 
     def _on_step(self) -> bool:
         infos = self.locals["infos"]
@@ -42,7 +47,8 @@ class Watch(BaseCallback):
         self._task.advance(self.training_env.num_envs)
         if self.num_timesteps - self._logged_at >= LOG_EVERY_STEPS:
             self._log()
-        return not self._interrupted.is_set() and self.num_timesteps < self._until
+        self.has_stopped = self._interrupted.is_set() or self.num_timesteps >= self._until
+        return not self.has_stopped
 
     def _log(self) -> None:
         self._logged_at = self.num_timesteps

@@ -132,6 +132,25 @@ def test_a_finished_run_of_other_settings_is_refused(recording: Recording, tmp_p
         measured(tmp_path, Runner(recording), SQUARE, recipe=replace(PLAIN, head=HeadConfig(stack=2)))
 
 
+def test_a_finished_run_of_other_code_is_refused(recording: Recording, tmp_path: Path):
+    measured(tmp_path, Runner(recording), SQUARE, seeds=1, recipe=PLAIN)
+    made_by = tmp_path / "Square" / "0" / "made_by.json"
+    made_by.write_text(json.dumps(json.loads(made_by.read_text()) | {"code": "another"}))
+    with pytest.raises(InputError, match="was made by other code of agentlab; choose another --out"):
+        measured(tmp_path, Runner(recording), SQUARE, seeds=2, recipe=PLAIN)
+
+
+def test_that_a_finished_run_was_made_on_another_machine_is_said(recording: Recording, tmp_path: Path):
+    measured(tmp_path, Runner(recording), SQUARE, seeds=1, recipe=PLAIN)
+    made_by = tmp_path / "Square" / "0" / "made_by.json"
+    made_by.write_text(json.dumps(json.loads(made_by.read_text()) | {"machine": {"cores": 99}}))
+    said: list[str] = []
+    progress = NoProgress()
+    progress.say = said.append  # type: ignore[method-assign]
+    atari100k.measure([SQUARE], tmp_path, run=Runner(recording), progress=progress, recipe=PLAIN, seeds=1)
+    assert said[-1].endswith("finished, so it is read, though made on another machine")
+
+
 def test_a_game_without_published_figures_has_none(recording: Recording, tmp_path: Path):
     found = measured(tmp_path, Runner(recording), SQUARE, recipe=PLAIN)
     assert found["games"]["Square"]["published"] == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from tiny import CATCH, fitted, recorded
 
 import agentlab_envs
+from agentlab import timing
 from agentlab.bench import eye, memory, scaling, throughput
 from agentlab.bench.subject import Subject
 from agentlab.errors import InputError
@@ -38,7 +40,7 @@ class Said(NoProgress):
 
 @pytest.mark.parametrize("sees", ["labels", "all"])
 def test_memory_of_features_takes_a_fraction_of_that_of_images(square_extractor: FrozenExtractor, sees: str):
-    found = memory.measure(Subject(square_extractor, SQUARE, {}, HeadConfig(sees=sees)), seed=0)  # type: ignore[arg-type]
+    found = memory.measure(Subject(square_extractor, SQUARE, {}, HeadConfig(sees=sees)))  # type: ignore[arg-type]
     each = found["bytes_per_transition"]
     assert each["images"] == pytest.approx(2 * 4 * 32 * 32 + 8 + 4 + 4 + 4)
     assert each["features"] < 120
@@ -91,7 +93,25 @@ def test_the_time_split_is_that_of_a_step(square_extractor: FrozenExtractor, nam
     found = throughput.measure(subject, seed=0, progress=NoProgress(), steps=256, repeats=1)
     split = found["time_split"][name]
     assert split.keys() == {"game", "extractor", "policy", "update", "other"}
+    assert all(microseconds >= 0 for microseconds in split.values())
+    assert min(split[part] for part in ("game", "extractor", "update")) > 0
     assert sum(split.values()) == pytest.approx(1e6 / found["steps_per_s"][name], rel=0.02)
+
+
+def test_what_the_first_frames_take_is_not_in_the_time_split(
+    square_extractor: FrozenExtractor, monkeypatch: pytest.MonkeyPatch
+):
+    reset, steps, seconds = FrozenFeatures.reset, 64, 0.5
+
+    def slow_reset(env: FrozenFeatures) -> Any:
+        with timing.spent("extractor"):
+            time.sleep(seconds)
+        return reset(env)
+
+    monkeypatch.setattr(FrozenFeatures, "reset", slow_reset)
+    subject = Subject(square_extractor, SQUARE, {}, SMALL)
+    split = throughput.measure(subject, seed=0, progress=NoProgress(), steps=steps, repeats=1)["time_split"]
+    assert split["RewardDifferencePPO"]["extractor"] < seconds / (2 * SMALL.num_envs * SMALL.ppo.rollout) * 1e6
 
 
 @pytest.mark.parametrize("algorithm", ["dqn", "ppo"])

@@ -65,8 +65,21 @@ def test_the_runs_differ_in_their_labelled_frames_alone(tmp_path: Path):
     runner = Runner()
     measured(tmp_path, runner)
     assert [made.extractor.frames for made in runner.recipes] == [100, 1_000]
-    same = {repr(replace(made, extractor=RECIPE.extractor)) for made in runner.recipes}
+    assert [made.recordings for made in runner.recipes] == [(), (str(tmp_path / "100" / "recording"),)]
+    same = {repr(replace(made, extractor=RECIPE.extractor, recordings=())) for made in runner.recipes}
     assert same == {repr(replace(labels.with_enough_frames(RECIPE, 1_000), env=CATCH, seed=3))}
+
+
+def test_the_recordings_that_a_recipe_names_are_those_of_all_runs(tmp_path: Path):
+    runner = Runner()
+    measured(tmp_path, runner, recipe=replace(RECIPE, recordings=("mine",)))
+    assert {made.recordings for made in runner.recipes} == {("mine",)}
+
+
+def test_refreshes_which_would_label_more_frames_are_left_out(tmp_path: Path):
+    runner = Runner()
+    measured(tmp_path, runner, recipe=replace(RECIPE, refresh=RefreshConfig(at=(0.5,))))
+    assert {made.refresh.at for made in runner.recipes} == {()}
 
 
 def test_enough_is_recorded_for_the_largest_count():
@@ -92,7 +105,6 @@ def test_an_interrupted_measurement_goes_on_with_the_runs_that_are_missing(tmp_p
         ({"counts": ()}, "found none"),
         ({"counts": (100, 0)}, "found 100, 0"),
         ({"counts": (100, 100)}, "found 100, 100"),
-        ({"recipe": replace(RECIPE, refresh=RefreshConfig(at=(0.5,)))}, r"refresh\.at: expected none"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_first_run(options: dict[str, Any], message: str, tmp_path: Path):

@@ -20,15 +20,15 @@ def test_the_next_one_is_begun_in_order_and_made_in_a_thread():
         return make
 
     ahead = Ahead(begin)
-    assert [ahead.take(2) for _ in range(3)] == [(0, 2), (1, 2), (2, 2)]
-    assert begun == [2] * 4
+    assert [ahead.take(2, 2), ahead.take(2, 3), ahead.take(3)] == [(0, 2), (1, 2), (2, 3)]
+    assert begun == [2, 2, 3]
     assert made_in.isdisjoint({threading.get_ident()})
 
 
 def test_it_is_made_while_the_last_one_is_used():
     may_end = threading.Event()
     ahead = Ahead(_second_waits_for(may_end))
-    assert ahead.take(1) == "first"
+    assert ahead.take(1, 1) == "first"
     may_end.set()
     assert ahead.take(1) == "second"
 
@@ -45,7 +45,7 @@ def _second_waits_for(event: threading.Event):
 
 def test_one_of_another_size_is_begun_anew():
     ahead = Ahead(lambda n: lambda: n)
-    assert [ahead.take(n) for n in (3, 3, 1, 3)] == [3, 3, 1, 3]
+    assert [ahead.take(n, 3) for n in (3, 3, 1, 3)] == [3, 3, 1, 3]
 
 
 def test_what_is_dropped_is_not_taken_and_its_failure_is_nobody_s():
@@ -56,13 +56,14 @@ def test_what_is_dropped_is_not_taken_and_its_failure_is_nobody_s():
         return lambda: number if number != 1 else 1 // 0
 
     ahead = Ahead(begin)
-    assert ahead.take(1) == 0
+    assert ahead.take(1, 1) == 0
     ahead.drop()
     assert ahead.take(1) == 2
 
 
-def test_a_failure_is_raised_where_it_is_taken():
-    ahead = Ahead(lambda n: lambda: 1 // n)
+def test_a_failure_is_raised_once_where_it_is_taken():
+    numbers = iter(range(10))
+    ahead = Ahead(lambda n: (lambda number: lambda: n // number)(next(numbers)))
     with pytest.raises(ZeroDivisionError):
-        ahead.take(0)
+        ahead.take(1, 1)
     assert ahead.take(1) == 1

@@ -21,6 +21,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from agentlab.errors import InputError
 from agentlab.head import RewardDifferenceDQN, State
+from agentlab.head.network import DifferencePolicy
 from agentlab.head.readout import Histogram, Scalar
 
 SMALL: dict[str, Any] = {
@@ -168,6 +169,13 @@ class TestNetwork:
             torch.testing.assert_close(behind, behind[:, :1].expand_as(behind))
         else:
             torch.testing.assert_close(network.beyond_offset(states), network.advantage(hidden) * network.unit)
+
+    def test_is_loaded_with_the_layers_it_was_saved_with(self, tmp_path: Path):
+        policy = learner(policy_kwargs={"dueling": False, "histogram": False, "layer_norm": False}).policy
+        policy.save(tmp_path / "policy")
+        loaded = DifferencePolicy.load(tmp_path / "policy")
+        states = torch.arange(3)[:, None]
+        torch.testing.assert_close(loaded.q_net(states), policy.q_net(states))
 
     def test_that_rewards_are_too_large_for_is_warned_of_once(self):
         model = learner(reward_function=lambda state: 1e5 * state.reward)
@@ -331,6 +339,19 @@ class TestUpdates:
             drawn.clear()
             model.train(1)
             assert drawn[0] == position
+
+    @pytest.mark.parametrize("gradient_steps", [3, 12, 20])
+    def test_learn_what_is_drawn_ahead_of_them(self, gradient_steps: int):
+        model = learner(gradient_steps=gradient_steps)
+        drawn: list[int] = []
+        sample = model.replay_buffer.sample
+        model.replay_buffer.sample = lambda n, *args: drawn.append(n) or sample(n, *args)  # type: ignore[func-returns-value]
+        model.learn(200)
+        left_at_the_end = sum(drawn) - model._n_updates * model.batch_size
+        assert 0 < left_at_the_end <= 8 * model.batch_size
+        drawn.clear()
+        model.train(gradient_steps, batch_size=32)
+        assert sum(drawn) == gradient_steps * 32
 
     def test_outside_of_learn_are_made_at_once(self):
         model = learner().learn(200)

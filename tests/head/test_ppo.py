@@ -134,6 +134,11 @@ class TestRollouts:
 
         assert equal(learned(RewardDifferencePPO), learned(OwnLoop))
 
+    def test_of_state_dependent_noise_are_refused_in_several_parts(self):
+        model = learner(SideBySide([continuous(2), continuous(2)]), use_sde=True, policy_kwargs={"net_arch": [8]})
+        with pytest.raises(InputError, match="use_sde: its noise expects environments in one part, found 2"):
+            model.learn(100)
+
     def test_step_one_part_while_the_other_s_actions_are_chosen(self):
         noted: list[str] = []
         model = learner(SideBySide([Noted("a", noted), Noted("b", noted)]), n_steps=3)

@@ -24,12 +24,14 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 from tiny import CATCH, CONFIG, SQUARE, fitted, recorded
 
 import agentlab
+from agentlab import recipe as recipes
 from agentlab import weights
 from agentlab.artefact import sha256
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor
 from agentlab.head import Agent, FrozenFeatures, checkpoint, train, training
 from agentlab.head.dqn import RewardDifferenceDQN
+from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.network import DifferencePolicy
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.readout import Scalar
@@ -146,11 +148,15 @@ class TestTraining:
             trained(run, config, checkpoint=kept, progress=Interrupting(120))
         assert not (run / "head").exists()
         counters = json.loads(weights.notes(kept / checkpoint.KEPT)["counters"])
-        assert counters["num_timesteps"] == 120
+        learned_from = 120 if config is DQN else 100  # in whole rollouts of 50
+        assert counters["num_timesteps"] == learned_from
         progress = Interrupting()
-        trained(run, config, checkpoint=kept, progress=progress)
-        assert progress.began == [(300, 120)]
-        assert 300 - 120 <= progress.done < 300 - 120 + 50  # PPO ends with a whole rollout
+        meta = json.loads((trained(run, config, checkpoint=kept, progress=progress) / "meta.json").read_text())
+        assert progress.began == [(300, learned_from)]
+        assert progress.done == 300 - learned_from
+        assert meta["metrics"]["steps"] == 300
+        if config is PPO:
+            assert meta["metrics"]["updates"] == 300 / 50
         Agent.load(run, "cpu")
 
     def test_stopped_twice_goes_on_to_the_end(self, config: HeadConfig, run: Path, tmp_path: Path):
@@ -159,14 +165,16 @@ class TestTraining:
                 trained(run, config, checkpoint=tmp_path / "kept", progress=Interrupting(after, number=signal.SIGTERM))
         progress = Interrupting()
         trained(run, config, checkpoint=tmp_path / "kept", progress=progress)
-        assert progress.began == [(300, 180)]
+        assert progress.began == [(300, 180 if config is DQN else 150)]
 
-    def test_that_was_done_when_stopped_only_writes(self, config: HeadConfig, run: Path, tmp_path: Path):
+    def test_stopped_at_its_last_step_goes_on_to_what_it_did_not_learn_from(
+        self, config: HeadConfig, run: Path, tmp_path: Path
+    ):
         with pytest.raises(KeyboardInterrupt):
             trained(run, config, checkpoint=tmp_path / "kept", progress=Interrupting(300))
         progress = Interrupting()
         trained(run, config, checkpoint=tmp_path / "kept", progress=progress)
-        assert progress.done == 0
+        assert progress.done == (0 if config is DQN else 50)
         assert (run / "head" / "meta.json").exists()
 
     def test_gives_the_handlers_of_signals_back(self, config: HeadConfig, run: Path, tmp_path: Path):
@@ -371,6 +379,37 @@ class TestRecordedPlay:
         assert meta["metrics"]["updates"] == 300 + 300 // 2
         assert built[0].replay_buffer.size() == 40 // 2 + 300 // 2
         assert meta["parents"][1]["sha256"] == recordings[0].fingerprint()
+
+    def test_is_learned_from_equally_with_equal_seeds_at_the_settings_of_the_atari_games(
+        self, run: Path, recordings: list[Recording]
+    ):
+        atari = recipes.load(recipes.find("atari100k")).head
+        dqn = replace(atari.dqn, recorded_updates=300, batch_size=16, hidden=(16,))
+        config = replace(atari, total_steps=640, dqn=dqn)
+        prints = []
+        for seed in (1, 1, 2):
+            head = trained(run, config, recordings=recordings, seed=seed, force=True)
+            prints.append(sha256(head / "weights.safetensors"))
+        assert prints[0] == prints[1] != prints[2]
+
+    def test_does_not_draw_the_same_steps_again_when_it_is_gone_on_with(
+        self, run: Path, recordings: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        drawn: list[Any] = []
+        sample = FeatureReplayBuffer._get_samples
+        monkeypatch.setattr(
+            FeatureReplayBuffer,
+            "_get_samples",
+            lambda memory, rows, env: drawn.append(rows) or sample(memory, rows, env),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            trained(
+                run, self.CONFIG, recordings=recordings, checkpoint=tmp_path / "kept", progress=Interrupting(40 + 150)
+            )
+        at_first = drawn[0]
+        drawn.clear()
+        trained(run, self.CONFIG, recordings=recordings, checkpoint=tmp_path / "kept")
+        assert not np.array_equal(drawn[0], at_first)
 
     def test_is_imitated_by_ppo(self, run: Path, recordings: list[Recording]):
         meta = json.loads((trained(run, self.IMITATING, recordings=recordings) / "meta.json").read_text())
