@@ -2,8 +2,8 @@
 
 Words, for n frames:
 
-- *eye*: the network that makes features of frames, and the predictors that make labels of features; an *extractor* is an
-  eye, frozen, with its folder;
+- *eye*: the network that makes features of frames, and the predictors that make labels of features; an *extractor* is
+  an eye, frozen, with its folder;
 - *features*: what the network makes of a frame, `(n, n_features)`;
 - *outputs*: what the predictors make of features, one or more numbers a label and one for its presence;
 - *signals*: the outputs on one scale, for a head to see;
