@@ -49,7 +49,8 @@ def measure(
     are fewer, but `fewest` at least.
 
     That training has one update for each step of all its environments, or it would take an hour; every transition
-    stays in its memory. Its peak memory is that of the process. Raises `InputError` for continuous actions.
+    stays in its memory. It comes first, for its peak memory is that of the process. Raises `InputError` for continuous
+    actions.
     """
     with subject.raw_game(1, seed) as one:
         if not isinstance(one.action_space, gym.spaces.Discrete):
@@ -58,10 +59,11 @@ def measure(
         progress.say(f"scaling: an environment needs a process each, so that there are {PROCESSES} at most")
         environments = [n_envs for n_envs in environments if n_envs <= PROCESSES]
     with devices.computing(HEAD_THREADS):
+        by_tenth = growth(subject, seed=seed, progress=progress, steps=grown)
+        peak_mb = peak_memory_mb()
         rates = by_environments(
             subject, environments, steps=steps, fewest=fewest, repeats=repeats, seed=seed, progress=progress
         )
-        by_tenth = growth(subject, seed=seed, progress=progress, steps=grown)
     return {
         "env": subject.env_id,
         "steps_per_s": rates,
@@ -69,7 +71,7 @@ def measure(
             "steps": grown,
             "steps_per_s": by_tenth,
             "last_to_first": by_tenth[-1] / by_tenth[0],
-            "peak_memory_mb": peak_memory_mb(),
+            "peak_memory_mb": peak_mb,
         },
     }
 
