@@ -43,11 +43,11 @@ def drawn(path: Path, width_in: float, height_in: float) -> Iterator[Axes]:
 
 
 def bars(values: Mapping[str, float], label: str, path: Path) -> None:
-    """A horizontal bar a value, the highest on top, on a logarithmic scale."""
+    """A horizontal bar a value, the highest on top; lengths are in proportion."""
     names = sorted(values, key=lambda name: values[name])
     with drawn(path, 7, 0.8 + 0.36 * len(names)) as axes:
         colours = [GREY if name.startswith("SB3") or name == "raw game" else BLUE for name in names]
-        axes.barh(names, [values[name] for name in names], color=colours, log=True)
+        axes.barh(names, [values[name] for name in names], color=colours)
         for row, name in enumerate(names):
             axes.annotate(f" {values[name]:,.0f}", (values[name], row), va="center")
         axes.set_xlabel(label)
