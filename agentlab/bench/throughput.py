@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -80,7 +81,7 @@ def measure(
     fast vector environment besides. Resets are not counted: seeding a game takes as long as a hundred steps.
     """
     ppo, dqn = subject.head_of("ppo"), subject.head_of("dqn")
-    splits: dict[str, list[dict[str, float]]] = {"RewardDifferencePPO": []}
+    splits: dict[str, list[dict[str, float]]] = defaultdict(list)
     with (
         devices.computing(HEAD_THREADS),
         subject.raw_game(ppo.num_envs, seed) as raw,
@@ -100,7 +101,6 @@ def measure(
             ),
         }
         if isinstance(raw.action_space, gym.spaces.Discrete):
-            splits["RewardDifferenceDQN"] = []
             things["RewardDifferenceDQN"] = lambda: _split_up(
                 splits["RewardDifferenceDQN"], _ready(for_dqn, dqn, seed), fewer
             )
@@ -157,9 +157,9 @@ def _random_actions(env: VecEnv, rounds: int, seed: int) -> list[Any]:
     return [actions.sample() for _ in range(rounds)]
 
 
-def learned(model: BaseAlgorithm, steps: int) -> tuple[int, float]:
+def learned(model: BaseAlgorithm, steps: int, watch: Stopwatch | None = None) -> tuple[int, float]:
     """At least so many agent steps of training, and the seconds that they took: PPO takes whole rollouts."""
-    watch = Stopwatch()
+    watch = watch or Stopwatch()
     model.learn(steps, callback=watch)
     return model.num_timesteps, watch.seconds
 
@@ -267,9 +267,9 @@ def _split_up(splits: list[dict[str, float]], model: BaseAlgorithm, steps: int) 
     """What `learned` gives; the microseconds a step that each part of it took are added to `splits`."""
     with timing.recorded() as split:
         watch = PartsWatch(split)
-        model.learn(steps, callback=watch)
-    splits.append({part: seconds / model.num_timesteps * 1e6 for part, seconds in watch.parts.items()})
-    return model.num_timesteps, watch.seconds
+        made, seconds = learned(model, steps, watch)
+    splits.append({part: spent / made * 1e6 for part, spent in watch.parts.items()})
+    return made, seconds
 
 
 def _medians(splits: list[dict[str, float]]) -> dict[str, float]:

@@ -41,9 +41,8 @@ class Histogram(nn.Module):
 
     A number is spread over the bins around it by a Gaussian (arXiv 2403.03950). Bins are equally wide in
     `symlog(x / FINE)`, `symlog(x) = sign(x) ln(1 + |x|)` (arXiv 2301.04104), so that what a step's delay of a reward
-    costs is told apart, and large numbers are in reach. They
-    count as the values for which the mean of a number's own histogram is that number. Outputs are added to the
-    logarithm of a Gaussian around 0, where learning begins.
+    costs is told apart, and large numbers are in reach. They count as the values for which the mean of a number's own
+    histogram is that number. Outputs are added to the logarithm of a Gaussian around 0, where learning begins.
     """
 
     n_outputs = N_BINS
