@@ -84,7 +84,7 @@ def table(found: dict[str, Any]) -> str:
     """The measurement as lines for people."""
     methods = _methods(found)
     lines = [
-        f"{found['steps']:,} agent steps, seeds: {found['seeds']}; ours is the interquartile mean over seeds",
+        f"{found['steps']:,} agent steps, seeds: {found['seeds']}; of them ours is the interquartile mean, times are medians",
         f"{'game':<16}{'ours':>9}{'95% interval':>20}{'of human':>10}{'random':>9}{'human':>9}"
         + "".join(f"{method:>{len(method) + 5}}" for method in methods),
     ]
@@ -103,8 +103,8 @@ def table(found: dict[str, Any]) -> str:
     for name, game in found["games"].items():
         lines.append(
             f"{name:<16}{np.mean(game['labelled_frames']):>17,.0f}{np.mean(game['steps_in_all']):>18,.0f}"
-            f"{np.mean(game['wall_s']) / 60:>10,.1f}"
-            f"{np.mean(game['wall_without_stage_1_s']) / 60:>17,.1f}{np.mean(game['train_steps_per_s']):>24,.0f}"
+            f"{np.median(game['wall_s']) / 60:>10,.1f}"
+            f"{np.median(game['wall_without_stage_1_s']) / 60:>17,.1f}{np.median(game['train_steps_per_s']):>24,.0f}"
         )
     if found["human_normalised"] is not None:
         over_all = found["human_normalised"]

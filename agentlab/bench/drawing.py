@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,15 +52,3 @@ def bars(values: Mapping[str, float], label: str, path: Path) -> None:
             axes.annotate(f" {values[name]:,.0f}", (values[name], row), va="center")
         axes.set_xlabel(label)
         axes.margins(x=0.12)
-
-
-def lines(series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, path: Path) -> None:
-    """A line a series over a logarithmic x, which starts at 0 upwards."""
-    with drawn(path, 6, 3.4) as axes:
-        for name, points in series.items():
-            axes.plot(*zip(*points, strict=True), marker="o", label=name)
-        axes.set(xlabel=x, ylabel=y, xscale="log")
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        if len(series) > 1:
-            axes.legend()

@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 import agentlab_envs
 from agentlab import device as devices
-from agentlab.bench.drawing import lines
+from agentlab.bench.drawing import BLUE, drawn
 from agentlab.bench.subject import Subject
 from agentlab.bench.throughput import Rate, learned, played
 from agentlab.errors import InputError
@@ -161,5 +161,20 @@ def table(found: dict[str, Any]) -> str:
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
-    """Draws the rates over the number of environments into an SVG."""
-    lines(found["steps_per_s"], "environments", "agent steps a second", path)
+    """Draws the rates over the number of environments, and those of a training as it grows, into an SVG."""
+    rates, grown = found["steps_per_s"], found["growth"]
+    with drawn(path, 10, 3.6) as axes:
+        axes.set_axis_off()
+        scaled = axes.inset_axes((0, 0, 0.6, 1))
+        for name, points in rates.items():
+            scaled.plot(*zip(*points, strict=True), marker="o", label=name)
+        numbers = [n_envs for n_envs, _ in next(iter(rates.values()))]
+        scaled.set(xlabel="environments", ylabel="agent steps a second", xscale="log", ylim=(0, None))
+        scaled.set_xticks(numbers, map(str, numbers))
+        scaled.minorticks_off()
+        scaled.grid(alpha=0.3)
+        scaled.legend()
+        growth = axes.inset_axes((0.7, 0, 0.3, 1))
+        tenths = range(1, len(grown["steps_per_s"]) + 1)
+        growth.bar(tenths, grown["steps_per_s"], color=BLUE)
+        growth.set(xlabel=f"tenths of a DQN training of {grown['steps']:,} steps", xticks=tenths)
