@@ -84,7 +84,7 @@ def table(found: dict[str, Any]) -> str:
     """The measurement as lines for people."""
     methods = _methods(found)
     lines = [
-        f"{found['steps']:,} agent steps, seeds: {found['seeds']}; of them ours is the interquartile mean, times are medians",
+        f"{found['steps']:,} agent steps, seeds: {found['seeds']}; ours: interquartile mean, times: median",
         f"{'game':<16}{'ours':>9}{'95% interval':>20}{'of human':>10}{'random':>9}{'human':>9}"
         + "".join(f"{method:>{len(method) + 5}}" for method in methods),
     ]
