@@ -165,16 +165,16 @@ def plot(found: dict[str, Any], path: Path) -> None:
     rates, grown = found["steps_per_s"], found["growth"]
     with drawn(path, 10, 3.6) as axes:
         axes.set_axis_off()
-        scaled = axes.inset_axes((0, 0, 0.6, 1))
+        by_number = axes.inset_axes((0, 0, 0.6, 1))
         for name, points in rates.items():
-            scaled.plot(*zip(*points, strict=True), marker="o", label=name)
+            by_number.plot(*zip(*points, strict=True), marker="o", label=name)
         numbers = [n_envs for n_envs, _ in next(iter(rates.values()))]
-        scaled.set(xlabel="environments", ylabel="agent steps a second", xscale="log", ylim=(0, None))
-        scaled.set_xticks(numbers, map(str, numbers))
-        scaled.minorticks_off()
-        scaled.grid(alpha=0.3)
-        scaled.legend()
-        growth = axes.inset_axes((0.7, 0, 0.3, 1))
+        by_number.set(xlabel="environments", ylabel="agent steps a second", xscale="log", ylim=(0, None))
+        by_number.set_xticks(numbers, map(str, numbers))
+        by_number.minorticks_off()
+        by_number.grid(alpha=0.3)
+        by_number.legend()
+        as_it_grows = axes.inset_axes((0.7, 0, 0.3, 1))
         tenths = range(1, len(grown["steps_per_s"]) + 1)
-        growth.bar(tenths, grown["steps_per_s"], color=BLUE)
-        growth.set(xlabel=f"tenths of a DQN training of {grown['steps']:,} steps", xticks=tenths)
+        as_it_grows.bar(tenths, grown["steps_per_s"], color=BLUE)
+        as_it_grows.set(xlabel=f"tenths of a DQN training of {grown['steps']:,} steps", xticks=tenths)
