@@ -131,6 +131,7 @@ class Scores:
             "env_kwargs": dict(self.env_kwargs),
             "seed": self.seed,
             "episodes": len(self.play.returns),
+            "random_share": RANDOM_SHARE,
             "mean": self.mean,
             "iqm": self.iqm,
             "ci95": list(self.ci95),

@@ -21,6 +21,8 @@ SAMPLES_PREFIX = "samples:"
 
 Count: TypeAlias = Annotated[int, Range(1)]
 Several: TypeAlias = Annotated[int, Range(2)]
+EpisodeSteps: TypeAlias = Annotated[int, Range(1, 32_767)]
+"""Steps of a recorded episode: readers of Minari read no more."""
 Seed: TypeAlias = Annotated[int, Range(0, HIGHEST)]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 EvaluationSeed: TypeAlias = Annotated[int, Range(0, 29_999_999)]
@@ -38,7 +40,7 @@ class RecordConfig:
     """Episodes to record."""
     policy: str = "wandering"
     """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
-    max_steps: Annotated[int, Range(1, 32_767)] | None = None
+    max_steps: EpisodeSteps | None = None
     """Agent steps after which an episode is cut."""
     enough_steps: Count | None = None
     """Agent steps after which no further episode is begun, even if there are fewer than `episodes`."""
@@ -199,7 +201,7 @@ class RefreshConfig:
     """Shares of the training after which the eye is refreshed; none leaves it as it is."""
     episodes: Count = 16
     """Episodes to record for it, played by the head with more or less random actions in between."""
-    max_steps: Annotated[int, Range(1, 32_767)] = 800
+    max_steps: EpisodeSteps = 800
     """Agent steps after which an episode is cut."""
     enough_steps: Count = 5_000
     """Agent steps after which no further episode is begun."""

@@ -139,7 +139,7 @@ def test_append_adds_episodes(agentlab: Command, catch: Path):
 def test_a_closed_pipe_is_no_error(catch: Path):
     command = f"{sys.executable} -m agentlab replay {catch} | true"
     run = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
-    assert run.stderr == ""
+    assert (run.returncode, run.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

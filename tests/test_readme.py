@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -9,9 +10,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Command
+
+from agentlab.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -44,10 +48,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.chdir(before)
 
 
-def test_the_commands_run_one_after_the_other(folder: Path, agentlab: Command):
-    assert len(commands()) >= 12
+@pytest.fixture(scope="module")
+def pong(folder: Path) -> Path:
+    """The run that `agentlab run pong` leaves."""
     (folder / "recordings").symlink_to(ROOT / "recordings")
-    again: set[str] = set()
+    assert main(["run", "pong", *SMALL["run"].split()]) == 0
+    return folder / "runs" / "pong"
+
+
+def test_the_commands_run_one_after_the_other(pong: Path, agentlab: Command):
+    folder = pong.parent.parent
+    assert len(commands()) >= 12
+    again = {"pong"}
     for command in commands():
         name, *args = shlex.split(command)[1:]
         if name == "bench" and "memory" not in args:
@@ -56,7 +68,7 @@ def test_the_commands_run_one_after_the_other(folder: Path, agentlab: Command):
         again.add(args[0])
         outcome = agentlab(name, *args, *SMALL.get(name, "").split(), *(["--force"] if runs_again else []))
         assert outcome.code == 0, f"{command}: {outcome.err}"
-    assert (folder / "runs/pong/report.html").exists()
+    assert (pong / "report.html").exists()
     assert (folder / "bench/memory.json").exists()
 
 
@@ -65,7 +77,7 @@ def test_commands_are_found_wherever_the_page_shows_them():
     assert [command for command in commands() if command.startswith("agentlab bench memory")]
 
 
-def test_the_python_of_an_sb3_user_runs(folder: Path):
+def test_the_python_of_an_sb3_user_runs(pong: Path):
     code = next(block for block in python_blocks() if "RewardDifferenceDQN" in block)
     assert len([line for line in code.splitlines() if line]) <= 10
     small = (
@@ -73,7 +85,9 @@ def test_the_python_of_an_sb3_user_runs(folder: Path):
         .replace("n_envs=16", "n_envs=2")
         .replace("n_eval_episodes=10", "n_eval_episodes=1")
     )
-    run = subprocess.run([sys.executable, "-c", small], cwd=folder, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", small], cwd=pong.parent.parent, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
     assert re.match(r"\((np\.float64\()?-\d", run.stdout.strip().splitlines()[-1])
 
@@ -104,3 +118,39 @@ def test_the_reward_from_labels_shown_trains_a_head(folder: Path, agentlab: Comm
     game = ["--env", "agentlab/Starfall-v0", "--head.reward", "mymodule:reward", "--out", "runs/starfall"]
     outcome = agentlab("run", "catch", *game, *small)
     assert outcome.code == 0, outcome.err
+
+
+def figures(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((ROOT / "docs" / "bench" / f"{name}.json").read_text())
+    return content
+
+
+def test_the_scores_shown_are_those_that_the_bench_left():
+    found = figures("atari100k")
+    for name, game in found["games"].items():
+        low, high = game["ci95"]
+        published = [game["published"][method] for method in ("PPO", "SPR", "DreamerV3", "EfficientZero", "BBF")]
+        others = [game["random_mean"], game["human_mean"], *published]
+        cells = [f"{game['iqm']:.1f} ({low:.1f} to {high:.1f})", *(f"{score:.1f}" for score in others)]
+        assert " | ".join([f"| {name}", *cells]) in README
+    means = ", ".join(f"{game['mean']:.1f}" for game in found["games"].values())
+    assert f"(ours: {means})" in README
+
+
+def test_the_speeds_and_sizes_shown_are_those_that_the_bench_left():
+    def row(command: str) -> str:
+        return next(
+            line for line in README.splitlines() if line.startswith("|") and f"`agentlab bench {command}" in line
+        )
+
+    speed = figures("throughput")
+    for name, digits in (("RewardDifferencePPO", -1), ("raw game", -1), ("RewardDifferenceDQN", 0)):
+        assert f"{round(speed['steps_per_s'][name], digits):,.0f}" in row("throughput bench")
+    assert f"{speed['share_of_game']['RewardDifferencePPO']:.0%}" in row("throughput bench")
+    assert f"{speed['times_sb3_ppo']['RewardDifferencePPO']:.0f} times" in row("throughput bench")
+    memory = figures("memory")
+    assert f"{memory['bytes_per_transition']['features']:.0f} bytes" in row("memory runs")
+    assert f"{memory['ratio']:,.0f} times as much, {memory['ratio_optimised']:.0f} times" in row("memory runs")
+    growth = figures("scaling")["growth"]
+    assert f"{growth['last_to_first']:.0%}" in row("scaling bench")
+    assert f"{growth['peak_memory_mb']:.0f} MB" in row("scaling bench")

@@ -85,14 +85,14 @@ def table(found: dict[str, Any]) -> str:
     methods = _methods(found)
     lines = [
         f"{found['steps']:,} agent steps, seeds: {found['seeds']}; ours: interquartile mean, times: median",
-        f"{'game':<16}{'ours':>9}{'95% interval':>20}{'of human':>10}{'random':>9}{'human':>9}"
+        f"{'game':<16}{'ours':>9}{'95% interval':>20}{'mean of human':>15}{'random':>9}{'human':>9}"
         + "".join(f"{method:>{len(method) + 5}}" for method in methods),
     ]
     for name, game in found["games"].items():
         interval = " to ".join(_number(bound) for bound in game["ci95"])
         share = "-" if game["human_normalised"] is None else f"{np.mean(game['human_normalised']):.0%}"
         lines.append(
-            f"{name:<16}{_number(game['iqm']):>9}{interval:>20}{share:>10}"
+            f"{name:<16}{_number(game['iqm']):>9}{interval:>20}{share:>15}"
             f"{_number(game['random_mean']):>9}{_number(game['human_mean']):>9}"
             + "".join(f"{_number(game['published'].get(method)):>{len(method) + 5}}" for method in methods)
         )

@@ -95,12 +95,12 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
 
 def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
     from agentlab.bench.subject import Subject
+    from agentlab.fields import to_plain
     from agentlab.progress import on_stderr
 
     subject = Subject.of_run(Path(_only(options, "the folder of a run")))
-    if options.name == "memory":
-        return dict(bench.measure(subject))
-    return dict(bench.measure(subject, seed=options.seed, progress=on_stderr()))
+    settings = {} if options.name == "memory" else {"seed": options.seed, "progress": on_stderr()}
+    return {**bench.measure(subject, **settings), "head": to_plain(subject.head)}
 
 
 def _measure_games(options: Options, bench: Any) -> dict[str, Any]:

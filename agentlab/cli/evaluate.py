@@ -18,6 +18,8 @@ from agentlab.recipe import Count, EvaluationSeed
 class Options(Common):
     """Scores a run on fixed seeds: mean, IQM with its 95% interval, and the random and, where known, human score.
 
+    Episodes of Atari games begin with up to 30 no-ops; one action in 200 is random, or two players may rally for hours.
+
     $ agentlab evaluate runs/pong
     $ agentlab evaluate runs/pong --episodes 100 --json
     """
@@ -37,14 +39,16 @@ def read(args: Sequence[str]) -> Options:
 
 
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
+    from agentlab import device as devices
     from agentlab.evaluate import evaluate
     from agentlab.head import Agent
     from agentlab.progress import on_stderr
 
-    agent = Agent.load(options.run, options.device)
-    scores = evaluate(
-        agent, agent.env_id, agent.env_kwargs, episodes=options.episodes, seed=options.seed, progress=on_stderr()
-    )
+    with devices.computing(threads=0):
+        agent = Agent.load(options.run, options.device)
+        scores = evaluate(
+            agent, agent.env_id, agent.env_kwargs, episodes=options.episodes, seed=options.seed, progress=on_stderr()
+        )
     return Result(scores.to_dict(), summary(scores.to_dict()))
 
 

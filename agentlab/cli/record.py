@@ -12,7 +12,7 @@ import tyro
 
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
-from agentlab.recipe import Count, RecordConfig, Scalar, Seed
+from agentlab.recipe import Count, EpisodeSteps, RecordConfig, Scalar, Seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Options(Common):
     """Episodes to record."""
     policy: str = RecordConfig().policy
     """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
-    max_steps: Count | None = None
+    max_steps: EpisodeSteps | None = None
     """Steps after which an episode is cut."""
     enough_steps: Count | None = None
     """Steps after which no further episode is begun, even if there are fewer than `episodes`."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +17,5 @@ class Result:
     exit_code: int = 0
 
     def show(self, *, as_json: bool) -> None:
-        """Prints the result on stdout; a reader that has gone, such as `head`, is no error."""
-        try:
-            print(json.dumps(self.values, indent=1) if as_json else self.text, flush=True)
-        except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout once more at its end
+        """Prints the result on stdout."""
+        print(json.dumps(self.values, indent=1) if as_json else self.text)

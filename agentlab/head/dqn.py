@@ -244,19 +244,20 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             )
 
     @torch.no_grad()
-    def wanted(self, batch: ReplayBufferSamples, network: DifferenceNetwork, target: DifferenceNetwork) -> Tensor:
-        """What D should be in the states of `batch`, `(n, 1)`: the differences met, and what is then still to come.
+    def wanted(self, batch: ReplayBufferSamples, online: DifferenceNetwork, slow: DifferenceNetwork) -> Tensor:
+        """What D should be in the states of `batch`, `(n, 1)`, the TD target: the differences met, and what is then
+        still to come.
 
-        That is the `target` network's D of the action that it, or unless `double` is false the `network`, takes for
-        best.
+        That is the `slow` (target) network's D of the action that it, or unless `double` is false the `online` network,
+        takes for best.
         """
         assert batch.discounts is not None
-        chooses = network if self.double else target
+        chooses = online if self.double else slow
         best = chooses.beyond_offset(batch.next_observations).argmin(dim=1, keepdim=True)
-        still_to_come = target.of_actions(batch.next_observations, best)
+        still_to_come = slow.of_actions(batch.next_observations, best)
         wanted: Tensor = -batch.rewards + (1 - batch.dones) * batch.discounts * still_to_come
         if self.advantage_learning:
-            seen = target.beyond_offset(batch.observations)
+            seen = slow.beyond_offset(batch.observations)
             behind = seen.gather(1, batch.actions.long()) - seen.min(dim=1, keepdim=True).values
             wanted += self.advantage_learning * behind
         return wanted

@@ -112,8 +112,10 @@ def record(
     """
     if enough_steps is not None and enough_steps < 1:
         raise InputError(f"steps: expected at least 1, found {enough_steps}")
-    if episodes < 1 or not 1 <= max_steps < MAX_ROWS:
-        raise InputError(f"episodes: expected at least 1 of 1 to {MAX_ROWS - 1} steps, found {episodes} of {max_steps}")
+    if episodes < 1:
+        raise InputError(f"episodes: expected at least 1, found {episodes}")
+    if not 1 <= max_steps < MAX_ROWS:
+        raise InputError(f"max_steps: expected 1 to {MAX_ROWS - 1}, found {max_steps}")
     started = time.perf_counter()
     begun = {"versions": versions(env), "created_at": now()}
     header = describe(env, env_id, env_kwargs or {}, begun | {"command": command})
