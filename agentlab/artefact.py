@@ -57,6 +57,15 @@ def require_absent(path: Path, *, force: bool = False) -> None:
         raise InputError(f"{path}: exists already; choose another --out, or add --force to replace it")
 
 
+def require_writable(path: Path) -> None:
+    """Raises `InputError` unless files can be written in a folder at `path`, which may be yet to be made."""
+    nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{path}: expected a folder, found a file at {nearest}; choose another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: {nearest} cannot be written in; choose another --out")
+
+
 def write_file(path: Path, content: str | bytes) -> None:
     """Writes `path` atomically: temporary name, flush, fsync, rename."""
     data = content.encode() if isinstance(content, str) else content

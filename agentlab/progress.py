@@ -68,7 +68,9 @@ class PlainTask:
             self._shown_s = now_s
             rate = self._rate(now_s)
             self._print(
-                f"{_rate_text(rate, self._unit)}, {_clock((self._total - self._done) / rate)} left" if rate else ""
+                f"{_rate_text(rate, self._unit)}, {_clock(max(self._total - self._done, 0) / rate)} left"
+                if rate
+                else ""
             )
 
     def end(self) -> None:

@@ -283,12 +283,25 @@ def require_sample(name: str) -> None:
         raise InputError(f"recordings: no sample {name!r}.{nearest(name, there)}")
 
 
-def resolve(recipe: Recipe, base: Recipe) -> Recipe:
-    """`recipe`, made from `base` by overriding fields, without recordings that are not of its environment.
+def in_environment(recipe: Recipe, env: str) -> Recipe:
+    """`recipe` in another environment: what its own is made with stays only within the family, such as Atari's."""
+    of_family = _family(env) == _family(recipe.env)
+    return replace(recipe, env=env, env_kwargs=recipe.env_kwargs if of_family else {})
 
-    Recordings that `base` names are dropped, and so made anew, when the environment is another one, and when they are
-    samples that this installation has not got.
+
+def _family(env: str) -> str:
+    """What an environment id begins with, before its name: `ALE`."""
+    return env.split(":")[-1].rpartition("/")[0]
+
+
+def resolve(recipe: Recipe, base: Recipe) -> Recipe:
+    """`recipe`, made from `base` by overriding fields, without what belongs to the environment of `base` alone.
+
+    What that is made with goes unless both are of one family. Recordings that `base` names are dropped, and so made
+    anew, when the environment is another one, and when they are samples that this installation has not got.
     """
+    if recipe.env_kwargs == base.env_kwargs:
+        recipe = replace(recipe, env_kwargs=in_environment(base, recipe.env).env_kwargs)
     another = (recipe.env, recipe.env_kwargs) != (base.env, base.env_kwargs)
     missing = any(name.startswith(SAMPLES_PREFIX) and not recording_path(name).exists() for name in recipe.recordings)
     if recipe.recordings == base.recordings and (another or missing):

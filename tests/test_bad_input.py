@@ -212,6 +212,7 @@ class TestRecipeFields:
         args = ["train", run / "extractor", "--env", SQUARE, "--out", out]
         refuses([*args, "--dqn.recorded-updates", "5"], "dqn.recorded_updates", "found none")
         refuses([*args, "--recordings", recording], "recordings", "expected dqn.recorded_updates above 0")
+        refuses([*args, "--dqn.imitation", "1"], "dqn.imitation: changes nothing without dqn.recorded_updates above 0")
         refuses([*args, "--recordings", recording, "--algorithm", "ppo"], "recordings", "expected ppo.recorded")
 
     def test_of_recorded_play_that_a_head_cannot_learn_from(self, refuses: Refuses, run: Path, out: Path):

@@ -35,6 +35,14 @@ def test_plain_lines_give_rate_and_time_left(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
+def test_no_time_is_left_beyond_the_end(monkeypatch: pytest.MonkeyPatch):
+    clock, stream = Clock(monkeypatch), io.StringIO()
+    with PlainProgress(stream).task("record", 100, "steps") as task:
+        clock.now_s += 10
+        task.advance(120)
+    assert "record: 120/100 steps, 12 steps/s, 0:00:00 left" in stream.getvalue()
+
+
 def test_a_task_that_fails_does_not_claim_its_end():
     stream = io.StringIO()
     with pytest.raises(KeyboardInterrupt), PlainProgress(stream).task("fit", 3, "epochs"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,12 @@ def test_the_first_difference_is_named():
     now = Recipe(env="a", head=HeadConfig(total_steps=20))
     assert recipes.first_difference(began, began) is None
     assert recipes.first_difference(now, began) == ("head.total_steps", 20, 10)
+
+
+def test_what_another_environment_is_made_with_stays_within_its_family():
+    base = Recipe(env="ALE/Pong-v5", env_kwargs={"repeat_action_probability": 0.0})
+    for env, kept in (("ALE/Seaquest-v5", True), ("agentlab/Catch-v0", False), ("CarRacing-v3", False)):
+        resolved = recipes.resolve(replace(base, env=env), base)
+        assert resolved.env_kwargs == (base.env_kwargs if kept else {})
+    named = replace(base, env="agentlab/Catch-v0", env_kwargs={"size": 9})
+    assert recipes.resolve(named, base).env_kwargs == {"size": 9}

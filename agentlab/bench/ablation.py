@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.runs import Runner, finished, ids_of, settings, unrefreshed
 from agentlab.errors import InputError
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe
+from agentlab.recipe import Recipe, in_environment
 from agentlab.runfolder import RunFolder
 from agentlab.statistics import iqm, mean_interval
 
@@ -79,7 +78,7 @@ def measure(
         first, folder = (
             RunFolder(out / game / name.replace(" ", "-") / str(n)) for name, n in ((COMPLETE, 0), (part, seed))
         )
-        of_run = replace(recipe, env=ids[game], seed=seed)
+        of_run = replace(in_environment(recipe, ids[game]), seed=seed)
         if part != COMPLETE:
             of_run = changed(of_run, parts[part])
         if folder != first:
@@ -93,6 +92,7 @@ def measure(
         "steps": recipe.head.total_steps,
         "seeds": seeds,
         "settings": settings(recipe),
+        "env_kwargs": {game: dict(in_environment(recipe, ids[game]).env_kwargs) for game in ids},
         "episodes": recipe.evaluate.episodes,
         "parts": {
             part: {field: list(value) if isinstance(value, tuple) else value for field, value in change.items()}
@@ -125,10 +125,10 @@ def table(found: dict[str, Any]) -> str:
     lines = [
         f"{found['steps']:,} agent steps, seeds: {found['seeds']}; interquartile mean of the scores over seeds, and "
         "how far the mean is from that of the complete recipe",
-        " " * 28 + "".join(f"{game:>36}" for game in games),
+        " " * 32 + "".join(f"{game:>36}" for game in games),
     ]
     for part in (COMPLETE, *found["parts"]):
-        line = f"{part:<28}"
+        line = f"{part:<32}"
         for of_game in games.values():
             line += f"{of_game[part]['iqm']:>10.1f}" + (" " * 26 if part == COMPLETE else _difference(of_game[part]))
         lines.append(line)
@@ -159,8 +159,9 @@ def _lend_eye(owner: RunFolder, borrower: RunFolder, recipe: Recipe) -> None:
 
 
 def _difference(part: Mapping[str, Any]) -> str:
-    low, high = part["difference_ci95"] or (math.nan, math.nan)
-    return f"{part['difference']:>+9.1f}{f'({low:+.1f} to {high:+.1f})':>17}"
+    interval = part["difference_ci95"]
+    shown = "(one seed)" if interval is None else f"({interval[0]:+.1f} to {interval[1]:+.1f})"
+    return f"{part['difference']:>+9.1f}{shown:>17}"
 
 
 def _of_part(scores: Sequence[float], complete: Sequence[float]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.runs import Runner, finished, ids_of, settings
 from agentlab.evaluate import RANDOM_SHARE
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe
+from agentlab.recipe import Recipe, in_environment
 from agentlab.recording import Recording
 from agentlab.runfolder import RunFolder
 from agentlab.statistics import Values, bootstrap_interval, iqm
@@ -34,8 +34,8 @@ NOTE = (
     "the published methods use no labels and no frames but those of their 100,000 steps"
 )
 EVALUATION = (
-    "{episodes} episodes a run, begun with no-op steps, on seeds that training never uses; unclipped scores; "
-    f"one action in {1 / RANDOM_SHARE:.0f} at random; training episodes are not counted"
+    "{episodes} episodes a run, those of Atari games begun with no-op steps, on seeds that training never uses; "
+    f"unclipped scores; one action in {1 / RANDOM_SHARE:.0f} at random; training episodes are not counted"
 )
 MARKS = (("v", "#8f5b00"), ("s", "#1b8a5a"), ("D", "#c2185b"), ("^", "#6a3fb5"), ("P", "#d1481f"))
 """Marker and colour of the published methods in turn."""
@@ -65,7 +65,7 @@ def measure(
     runs: dict[str, list[RunFolder]] = {name: [] for name in ids}
     for number, (name, seed) in enumerate(((name, seed) for name in ids for seed in range(seeds)), 1):
         progress.say(f"atari100k: {name}, seed {seed} (run {number} of {len(ids) * seeds})")
-        of_game = replace(recipe, env=ids[name], seed=seed)
+        of_game = replace(in_environment(recipe, ids[name]), seed=seed)
         runs[name].append(finished(of_game, out / name / str(seed), run, progress))
     found = {name: _of_game(name, ids[name], runs[name], len(recipe.refresh.at)) for name in ids}
     return {
@@ -74,6 +74,7 @@ def measure(
         "steps": recipe.head.total_steps,
         "seeds": seeds,
         "settings": settings(recipe),
+        "env_kwargs": {name: dict(in_environment(recipe, ids[name]).env_kwargs) for name in ids},
         "games": found,
         "human_normalised": _of_all_games([game["human_normalised"] for game in found.values()]),
         "published": {"what": _published()["what"], "sources": _published()["sources"]},

@@ -17,18 +17,22 @@ from agentlab.bench.runs import Runner, finished, settings, unrefreshed
 from agentlab.errors import InputError
 from agentlab.extractor.predictors import quality
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe
+from agentlab.recipe import Recipe, in_environment
 from agentlab.runfolder import RunFolder
 
 COUNTS = (100, 300, 1_000, 3_000, 10_000, 35_000)
+AS_MANY = 3_000
+"""Fits on fewer frames are of as many updates as one on so many."""
 SPARE = 1.1
 """How many times the frames wanted are recorded: episodes are held out whole."""
 ORANGE = "#c45500"
 
 NOTE = (
-    "one training seed; the interval is over evaluation episodes; held-out frames, which are labelled too, "
-    "come on top of those counted and only score the eye; all runs share one recording, larger than other "
-    "measurements', from which each head learns first, without labels, if the settings say so (recorded_updates)"
+    f"fewer than {AS_MANY:,} frames are passed over so much more often that updates are as many: what is short is "
+    "labels, not training; the eye's score is the mean over its labels of R², at least 0, accuracy or F1; one training "
+    "seed; the interval is over evaluation episodes; held-out frames, which are labelled too, come on top of those "
+    "counted and only score the eye; all runs share one recording, larger than other measurements', from which each "
+    "head learns first, without labels, if the settings say so (recorded_updates)"
 )
 
 
@@ -48,6 +52,7 @@ def measure(
     largest count, and all others learn from that. Refreshes, which would label more frames, are left out. Raises
     `InputError` before the first run for an unknown environment and counts that are not different and positive.
     """
+    recipe = in_environment(recipe, env_id)
     environment.open_environment(env_id, recipe.env_kwargs).close()
     if not counts or min(counts) < 1 or len(set(counts)) < len(counts):
         raise InputError(f"counts: expected different positive numbers, found {', '.join(map(str, counts)) or 'none'}")
@@ -56,8 +61,8 @@ def measure(
     points = []
     for number, count in enumerate(sorted(counts), 1):
         progress.say(f"labels: {count:,} labelled frames (run {number} of {len(counts)})")
-        extractor = replace(recipe.extractor, frames=count)
-        of_count = replace(recipe, env=env_id, seed=seed, extractor=extractor)
+        extractor = replace(recipe.extractor, frames=count, epochs=_epochs(recipe, count))
+        of_count = replace(recipe, seed=seed, extractor=extractor)
         if number > 1:
             of_count = replace(of_count, recordings=shared)
         points.append(_point(finished(of_count, out / str(count), run, progress)))
@@ -69,11 +74,17 @@ def measure(
         "env": env_id,
         "seed": seed,
         "settings": settings(recipe),
+        "env_kwargs": dict(recipe.env_kwargs),
         "steps": recipe.head.total_steps,
         "points": points,
         "random_mean": scores["random_mean"],
         "human_mean": scores["human_mean"],
     }
+
+
+def _epochs(recipe: Recipe, count: int) -> int:
+    """Passes over `count` frames: as the recipe says, and so many more over few frames that updates are as many."""
+    return math.ceil(recipe.extractor.epochs * max(1.0, AS_MANY / count))
 
 
 def with_enough_frames(recipe: Recipe, count: int) -> Recipe:

@@ -18,32 +18,36 @@ from agentlab.bench import machine
 from agentlab.errors import InputError
 from agentlab.fields import to_plain
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe, RefreshConfig
+from agentlab.recipe import Recipe, RefreshConfig, in_environment
 from agentlab.runfolder import RunFolder
 
 Runner: TypeAlias = Callable[[Recipe, Path], Mapping[str, Any]]
 """Runs a recipe in a folder, or goes on with its interrupted run there."""
 MADE_BY = "made_by.json"
-"""Beside a run that was made for a measurement: the code and the machine that made it."""
+"""What the name of a file beside a run ends with, which says what code began it on which machine."""
 
 
 def finished(recipe: Recipe, path: Path, run: Runner, progress: Progress) -> RunFolder:
-    """The finished run of a recipe in the folder `path`, which is run unless it is there.
+    """The finished run of a recipe in the folder `path`, which is run, or gone on with, unless it is there.
 
-    Raises `InputError` when the one there is of another recipe, or was made by other code: what a run reached depends
-    on both. That it was made on another machine is said: its times are not to be compared.
+    Raises `InputError` when the one there is of another recipe, or was begun by other code: what a run reaches depends
+    on both. That it was begun on another machine is said: its times are not to be compared.
     """
-    folder = RunFolder(path)
-    if all(part.exists() for part in (folder.scores, folder.head / META, folder.timings, path / MADE_BY)):
+    folder, made_by = RunFolder(path), path.with_name(f"{path.name}.{MADE_BY}")
+    elsewhere = ""
+    if path.exists() and made_by.exists():
         folder.check(recipe, resume=True, force=False)
-        made_by = read_json(path / MADE_BY)
-        if made_by["code"] != code():
+        began = read_json(made_by)
+        if began["code"] != code():
             raise InputError(f"{path}: was made by other code of agentlab; choose another --out, or remove it")
-        elsewhere = "" if made_by["machine"] == machine.describe() else ", though made on another machine"
+        elsewhere = "" if began["machine"] == machine.describe() else ", though begun on another machine"
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(made_by, {"code": code(), "machine": machine.describe()})
+    if all(part.exists() for part in (folder.scores, folder.head / META, folder.timings)):
         progress.say(f"{path}: finished, so it is read{elsewhere}")
     else:
         run(recipe, path)
-        write_json(path / MADE_BY, {"code": code(), "machine": machine.describe()})
     return folder
 
 
@@ -60,8 +64,8 @@ def code() -> str:
 
 
 def settings(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe says, but for what differs from run to run: environment and seed."""
-    return {name: value for name, value in to_plain(recipe).items() if name not in ("env", "seed")}
+    """What a recipe says, but for what differs from run to run: environment, what that is made with, and seed."""
+    return {name: value for name, value in to_plain(recipe).items() if name not in ("env", "env_kwargs", "seed")}
 
 
 def unrefreshed(recipe: Recipe, progress: Progress) -> Recipe:
@@ -91,7 +95,7 @@ def ids_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, str]:
     ids: dict[str, str] = {}
     for game in games:
         env_id = id_of(game)
-        environment.open_environment(env_id, recipe.env_kwargs).close()
+        environment.open_environment(env_id, in_environment(recipe, env_id).env_kwargs).close()
         name = re.sub(r"-v\d+$", "", re.split("[/:]", env_id)[-1])
         if name in ids:
             raise InputError(f"games: expected each once, found {name} twice")

@@ -79,9 +79,10 @@ def read(args: Sequence[str]) -> Options:
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from importlib import import_module
 
-    from agentlab.artefact import write_json
+    from agentlab.artefact import require_writable, write_json
     from agentlab.bench import machine
 
+    require_writable(options.out)
     bench = import_module(f"agentlab.bench.{options.name}")
     found = (_measure_games if options.name in OF_GAMES else _measure_run)(options, bench)
     found["machine"] = on = machine.describe()

@@ -82,6 +82,5 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
             recordings=[Recording(path) for path in options.recordings],
             progress=on_stderr(),
         )
-    return Result(
-        read_json(options.out / "meta.json"), f"{options.out}: trained for {options.config.total_steps:,} agent steps"
-    )
+    meta = read_json(options.out / "meta.json")
+    return Result(meta, f"{options.out}: trained for {meta['metrics']['steps']:,} agent steps")

@@ -115,7 +115,8 @@ class Course:
         ):
             while model._n_updates < updates and not interrupted.is_set():
                 now = min(UPDATES_AT_ONCE, updates - model._n_updates)
-                learn(now)
+                with timing.spent("update"):
+                    learn(now)
                 task.advance(now)
         self._stop_if(interrupted)
 

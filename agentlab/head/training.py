@@ -136,6 +136,8 @@ def require_learning_from_recordings(
 ) -> None:
     """Raises `InputError` for recorded play that a head cannot learn from, as far as `recordings` are known."""
     field = f"{config.algorithm}.recorded_updates"
+    if config.algorithm == "dqn" and config.dqn.imitation and not config.recorded_updates:
+        raise InputError(f"dqn.imitation: changes nothing without {field} above 0, found {config.dqn.imitation:g}")
     if recordings and not config.recorded_updates:
         raise InputError(f"recordings: expected {field} above 0 to learn from them, found 0")
     if config.recorded_updates and config.true_labels:

@@ -74,7 +74,7 @@ def test_what_a_recipe_is_without_already_stays_away():
 def test_one_seed_has_no_interval(tmp_path: Path):
     found = measured(tmp_path, Runner(), "Pong", seeds=1)
     assert found["games"]["Pong"]["eye refreshed"]["difference_ci95"] is None
-    assert "+5.0" in ablation.table(found)
+    assert "+5.0       (one seed)" in ablation.table(found)
     ablation.plot(found, tmp_path / "plot.svg")
 
 

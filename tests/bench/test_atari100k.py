@@ -134,7 +134,7 @@ def test_a_finished_run_of_other_settings_is_refused(recording: Recording, tmp_p
 
 def test_a_finished_run_of_other_code_is_refused(recording: Recording, tmp_path: Path):
     measured(tmp_path, Runner(recording), SQUARE, seeds=1, recipe=PLAIN)
-    made_by = tmp_path / "Square" / "0" / "made_by.json"
+    made_by = tmp_path / "Square" / "0.made_by.json"
     made_by.write_text(json.dumps(json.loads(made_by.read_text()) | {"code": "another"}))
     with pytest.raises(InputError, match="was made by other code of agentlab; choose another --out"):
         measured(tmp_path, Runner(recording), SQUARE, seeds=2, recipe=PLAIN)
@@ -142,13 +142,32 @@ def test_a_finished_run_of_other_code_is_refused(recording: Recording, tmp_path:
 
 def test_that_a_finished_run_was_made_on_another_machine_is_said(recording: Recording, tmp_path: Path):
     measured(tmp_path, Runner(recording), SQUARE, seeds=1, recipe=PLAIN)
-    made_by = tmp_path / "Square" / "0" / "made_by.json"
+    made_by = tmp_path / "Square" / "0.made_by.json"
     made_by.write_text(json.dumps(json.loads(made_by.read_text()) | {"machine": {"cores": 99}}))
     said: list[str] = []
     progress = NoProgress()
     progress.say = said.append  # type: ignore[method-assign]
     atari100k.measure([SQUARE], tmp_path, run=Runner(recording), progress=progress, recipe=PLAIN, seeds=1)
-    assert said[-1].endswith("finished, so it is read, though made on another machine")
+    assert said[-1].endswith("finished, so it is read, though begun on another machine")
+
+
+def test_an_interrupted_run_does_not_go_on_with_other_code(recording: Recording, tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        measured(tmp_path, Runner(recording, stop_at=1), SQUARE, seeds=1, recipe=PLAIN)
+    made_by = tmp_path / "Square" / "0.made_by.json"
+    made_by.write_text(json.dumps(json.loads(made_by.read_text()) | {"code": "another"}))
+    runner = Runner(recording)
+    with pytest.raises(InputError, match="was made by other code of agentlab; choose another --out"):
+        measured(tmp_path, runner, SQUARE, seeds=1, recipe=PLAIN)
+    assert runner.recipes == []
+
+
+def test_an_environment_of_another_family_is_not_made_as_the_recipe_says(recording: Recording, tmp_path: Path):
+    """Atari's keywords are none of Square's."""
+    runner = Runner(recording)
+    found = measured(tmp_path, runner, "Pong", SQUARE, seeds=1)
+    assert [made.env_kwargs for made in runner.recipes] == [RECIPE.env_kwargs, {}]
+    assert found["env_kwargs"] == {"Pong": RECIPE.env_kwargs, "Square": {}}
 
 
 def test_a_game_without_published_figures_has_none(recording: Recording, tmp_path: Path):

@@ -54,6 +54,14 @@ def test_games_are_trained_and_their_scores_left(tiny: Path, tmp_path: Path, age
     assert again.out == outcome.out
 
 
+def test_where_nothing_can_be_written_nothing_is_measured(tiny: Path, tmp_path: Path, agentlab: Command):
+    outcome = agentlab("bench", "atari100k", "agentlab/Catch-v0", "--recipe", tiny, "--out", tiny / "out")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"agentlab: {tiny / 'out'}: expected a folder, found a file at {tiny}; choose another --out\n"
+    outcome = agentlab("bench", "throughput", tmp_path / "no-run", "--out", tiny)
+    assert "expected a folder, found a file" in outcome.err
+
+
 @pytest.mark.parametrize(("name", "runner"), [("labels", test_labels.Runner), ("ablation", test_ablation.Runner)])
 def test_what_is_measured_over_many_runs_is_left(
     name: str, runner: Any, tiny: Path, tmp_path: Path, agentlab: Command, monkeypatch: pytest.MonkeyPatch

@@ -82,6 +82,13 @@ def test_refreshes_which_would_label_more_frames_are_left_out(tmp_path: Path):
     assert {made.refresh.at for made in runner.recipes} == {()}
 
 
+def test_fits_on_few_frames_are_of_as_many_updates_as_one_on_more(tmp_path: Path):
+    runner = Runner()
+    measured(tmp_path, runner, counts=(100, 700, 3_000, 9_000))
+    epochs = RECIPE.extractor.epochs
+    assert [made.extractor.epochs for made in runner.recipes] == [30 * epochs, -(-30 * epochs // 7), epochs, epochs]
+
+
 def test_enough_is_recorded_for_the_largest_count():
     record = labels.with_enough_frames(RECIPE, 10_000).record
     assert record.enough_steps is not None

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -379,6 +380,19 @@ class TestRecordedPlay:
         assert meta["metrics"]["updates"] == 300 + 300 // 2
         assert built[0].replay_buffer.size() == 40 // 2 + 300 // 2
         assert meta["parents"][1]["sha256"] == recordings[0].fingerprint()
+
+    def test_the_time_of_its_updates_counts_as_that_of_updates(
+        self, run: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
+    ):
+        learn = RewardDifferenceDQN.learn_recorded
+
+        def slowly(model: RewardDifferenceDQN, updates: int) -> None:
+            time.sleep(0.2)
+            learn(model, updates)
+
+        monkeypatch.setattr(RewardDifferenceDQN, "learn_recorded", slowly)
+        meta = json.loads((trained(run, self.CONFIG, recordings=recordings) / "meta.json").read_text())
+        assert meta["metrics"]["seconds"]["update"] >= 3 * 0.2
 
     def test_is_learned_from_equally_with_equal_seeds_at_the_settings_of_the_atari_games(
         self, run: Path, recordings: list[Recording]
