@@ -154,3 +154,9 @@ def test_the_speeds_and_sizes_shown_are_those_that_the_bench_left():
     growth = figures("scaling")["growth"]
     assert f"{growth['last_to_first']:.0%}" in row("scaling bench")
     assert f"{growth['peak_memory_mb']:.0f} MB" in row("scaling bench")
+
+
+def test_the_scores_by_labelled_frames_shown_are_those_that_the_bench_left():
+    points = figures("labels")["points"]
+    for name, digits in (("eye", 3), ("mean", 1)):
+        assert "".join(f" {point[name]:.{digits}f} |" for point in points) in README
