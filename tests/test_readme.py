@@ -85,11 +85,15 @@ def test_the_python_of_an_sb3_user_runs(pong: Path):
         .replace("n_envs=16", "n_envs=2")
         .replace("n_eval_episodes=10", "n_eval_episodes=1")
     )
+    halves = next(block for block in python_blocks() if block.startswith("halves"))
+    script = f"{small}\n{halves}\nprint(env.num_envs)"
     run = subprocess.run(
-        [sys.executable, "-c", small], cwd=pong.parent.parent, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script], cwd=pong.parent.parent, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert re.match(r"\((np\.float64\()?-\d", run.stdout.strip().splitlines()[-1])
+    *_, scores, num_envs = run.stdout.strip().splitlines()
+    assert re.match(r"\((np\.float64\()?-\d", scores)
+    assert num_envs == "64"
 
 
 def test_the_label_schema_shown_is_one():
@@ -133,6 +137,8 @@ def test_the_scores_shown_are_those_that_the_bench_left():
         others = [game["random_mean"], game["human_mean"], *published]
         cells = [f"{game['iqm']:.1f} ({low:.1f} to {high:.1f})", *(f"{score:.1f}" for score in others)]
         assert " | ".join([f"| {name}", *cells]) in README
+    pong = found["games"]["Pong"]["scores"]
+    assert f"reach from {min(pong):.1f} to {max(pong):.1f}" in README
     means = ", ".join(f"{game['mean']:.1f}" for game in found["games"].values())
     assert f"(ours: {means})" in README
 

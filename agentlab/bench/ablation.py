@@ -13,10 +13,10 @@ import numpy as np
 
 from agentlab.artefact import new_folder, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.runs import Runner, finished, ids_of, settings, unrefreshed
+from agentlab.bench.runs import Runner, finished, recipes_of, settings, unrefreshed
 from agentlab.errors import InputError
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe, in_environment
+from agentlab.recipe import Recipe
 from agentlab.runfolder import RunFolder
 from agentlab.statistics import iqm, mean_interval
 
@@ -63,7 +63,7 @@ def measure(
     unknown game, a recipe that names recordings or whose head is not `dqn`, and fewer than one seed; later for a run in
     `out` that was made with other settings.
     """
-    ids = ids_of(games, recipe, seeds)
+    recipes = recipes_of(games, recipe, seeds)
     if recipe.head.algorithm != "dqn":
         raise InputError(f"head.algorithm: expected 'dqn', whose parts these are, found {recipe.head.algorithm!r}")
     recipe = unrefreshed(recipe, progress)
@@ -71,14 +71,14 @@ def measure(
     if idle:
         progress.say(f"ablation: the recipe is as in {', '.join(map(repr, idle))}: left out")
     parts = {part: change for part, change in parts.items() if part not in idle}
-    found: dict[str, dict[str, list[float]]] = {game: {} for game in ids}
-    places = list(itertools.product(ids, (COMPLETE, *parts), range(seeds)))
+    found: dict[str, dict[str, list[float]]] = {game: {} for game in recipes}
+    places = list(itertools.product(recipes, (COMPLETE, *parts), range(seeds)))
     for number, (game, part, seed) in enumerate(places, 1):
         progress.say(f"ablation: {game}, {part}, seed {seed} (run {number} of {len(places)})")
         first, folder = (
             RunFolder(out / game / name.replace(" ", "-") / str(n)) for name, n in ((COMPLETE, 0), (part, seed))
         )
-        of_run = replace(in_environment(recipe, ids[game]), seed=seed)
+        of_run = replace(recipes[game], refresh=recipe.refresh, seed=seed)
         if part != COMPLETE:
             of_run = changed(of_run, parts[part])
         if folder != first:
@@ -92,7 +92,7 @@ def measure(
         "steps": recipe.head.total_steps,
         "seeds": seeds,
         "settings": settings(recipe),
-        "env_kwargs": {game: dict(in_environment(recipe, ids[game]).env_kwargs) for game in ids},
+        "env_kwargs": {game: dict(of_game.env_kwargs) for game, of_game in recipes.items()},
         "episodes": recipe.evaluate.episodes,
         "parts": {
             part: {field: list(value) if isinstance(value, tuple) else value for field, value in change.items()}

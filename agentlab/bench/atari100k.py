@@ -15,10 +15,10 @@ import numpy as np
 
 from agentlab.artefact import META, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.runs import Runner, finished, ids_of, settings
+from agentlab.bench.runs import Runner, finished, recipes_of, settings
 from agentlab.evaluate import RANDOM_SHARE
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe, in_environment
+from agentlab.recipe import Recipe
 from agentlab.recording import Recording
 from agentlab.runfolder import RunFolder
 from agentlab.statistics import Values, bootstrap_interval, iqm
@@ -61,20 +61,19 @@ def measure(
     the first run for an unknown game, with the nearest one, for a game named twice, and for a recipe that names
     recordings; later for a run in `out` that was made with other settings.
     """
-    ids = ids_of(games, recipe, seeds)
-    runs: dict[str, list[RunFolder]] = {name: [] for name in ids}
-    for number, (name, seed) in enumerate(((name, seed) for name in ids for seed in range(seeds)), 1):
-        progress.say(f"atari100k: {name}, seed {seed} (run {number} of {len(ids) * seeds})")
-        of_game = replace(in_environment(recipe, ids[name]), seed=seed)
-        runs[name].append(finished(of_game, out / name / str(seed), run, progress))
-    found = {name: _of_game(name, ids[name], runs[name], len(recipe.refresh.at)) for name in ids}
+    recipes = recipes_of(games, recipe, seeds)
+    runs: dict[str, list[RunFolder]] = {name: [] for name in recipes}
+    for number, (name, seed) in enumerate(((name, seed) for name in recipes for seed in range(seeds)), 1):
+        progress.say(f"atari100k: {name}, seed {seed} (run {number} of {len(recipes) * seeds})")
+        runs[name].append(finished(replace(recipes[name], seed=seed), out / name / str(seed), run, progress))
+    found = {name: _of_game(name, of_game.env, runs[name], len(recipe.refresh.at)) for name, of_game in recipes.items()}
     return {
         "note": NOTE,
         "evaluation": EVALUATION.format(episodes=recipe.evaluate.episodes),
         "steps": recipe.head.total_steps,
         "seeds": seeds,
         "settings": settings(recipe),
-        "env_kwargs": {name: dict(in_environment(recipe, ids[name]).env_kwargs) for name in ids},
+        "env_kwargs": {name: dict(of_game.env_kwargs) for name, of_game in recipes.items()},
         "games": found,
         "human_normalised": _of_all_games([game["human_normalised"] for game in found.values()]),
         "published": {"what": _published()["what"], "sources": _published()["sources"]},

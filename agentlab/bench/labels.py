@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from agentlab import environment
 from agentlab.artefact import META, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.runs import Runner, finished, settings, unrefreshed
+from agentlab.bench.runs import Runner, finished, in_game, settings, unrefreshed
 from agentlab.errors import InputError
 from agentlab.extractor.predictors import quality
 from agentlab.progress import Progress
-from agentlab.recipe import Recipe, in_environment
+from agentlab.recipe import Recipe
 from agentlab.runfolder import RunFolder
 
 COUNTS = (100, 300, 1_000, 3_000, 10_000, 35_000)
@@ -52,8 +51,7 @@ def measure(
     largest count, and all others learn from that. Refreshes, which would label more frames, are left out. Raises
     `InputError` before the first run for an unknown environment and counts that are not different and positive.
     """
-    recipe = in_environment(recipe, env_id)
-    environment.open_environment(env_id, recipe.env_kwargs).close()
+    recipe = in_game(recipe, env_id)
     if not counts or min(counts) < 1 or len(set(counts)) < len(counts):
         raise InputError(f"counts: expected different positive numbers, found {', '.join(map(str, counts)) or 'none'}")
     recipe = with_enough_frames(unrefreshed(recipe, progress), max(counts))

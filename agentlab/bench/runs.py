@@ -80,8 +80,15 @@ def id_of(game: str) -> str:
     return game if re.search(r"[/:]|-v\d+$", game) else f"{environment.ATARI_NAMESPACE}{game}-v5"
 
 
-def ids_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, str]:
-    """The environment ids of games, such as `Pong` or an id, by the name of the game.
+def in_game(recipe: Recipe, env_id: str) -> Recipe:
+    """The recipe in another environment; `InputError` unless that can be opened."""
+    recipe = in_environment(recipe, env_id)
+    environment.open_environment(env_id, recipe.env_kwargs).close()
+    return recipe
+
+
+def recipes_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, Recipe]:
+    """The recipe in each of the games, such as `Pong` or an id, by the name of the game.
 
     Raises `InputError` for an unknown game, with the nearest one, for a game named twice, for fewer than one seed, and
     for a recipe that names recordings.
@@ -92,12 +99,11 @@ def ids_of(games: Sequence[str], recipe: Recipe, seeds: int) -> dict[str, str]:
         raise InputError(f"seeds: expected at least 1, found {seeds}")
     if recipe.recordings:
         raise InputError(f"recordings: expected none, each game makes its own; found {', '.join(recipe.recordings)}")
-    ids: dict[str, str] = {}
+    recipes: dict[str, Recipe] = {}
     for game in games:
-        env_id = id_of(game)
-        environment.open_environment(env_id, in_environment(recipe, env_id).env_kwargs).close()
-        name = re.sub(r"-v\d+$", "", re.split("[/:]", env_id)[-1])
-        if name in ids:
+        of_game = in_game(recipe, id_of(game))
+        name = re.sub(r"-v\d+$", "", re.split("[/:]", of_game.env)[-1])
+        if name in recipes:
             raise InputError(f"games: expected each once, found {name} twice")
-        ids[name] = env_id
-    return ids
+        recipes[name] = of_game
+    return recipes

@@ -161,7 +161,7 @@ def test_scaling_measures_numbers_of_environments_and_a_growing_memory(
     growth = found["growth"]
     assert len(growth["steps_per_s"]) == 10
     assert growth["last_to_first"] == growth["steps_per_s"][-1] / growth["steps_per_s"][0]
-    assert growth["peak_memory_mb"] <= scaling.peak_memory_mb()
+    assert 50 < growth["peak_memory_mb"] <= scaling.peak_memory_mb() < 20_000
     assert "of the first" in scaling.table(found)
     scaling.plot(found, tmp_path / "plot.svg")
     assert "<svg" in (tmp_path / "plot.svg").read_text()
