@@ -166,3 +166,15 @@ def test_the_scores_by_labelled_frames_shown_are_those_that_the_bench_left():
     points = figures("labels")["points"]
     for name, digits in (("eye", 3), ("mean", 1)):
         assert "".join(f" {point[name]:.{digits}f} |" for point in points) in README
+
+
+def test_the_worth_of_parts_shown_is_what_the_bench_left():
+    game = figures("ablation")["games"]["Breakout"]
+    complete = game.pop("complete")
+    assert f"| complete | {complete['iqm']:.1f} | |" in README
+    assert f"between\n{min(complete['scores']):.1f} and {max(complete['scores']):.1f}" in README
+    clear = {part for part, found in game.items() if found["difference_ci95"][0] > 0 or found["difference_ci95"][1] < 0}
+    assert clear == {"newest frame only", "features too", "no start on recorded play"}
+    for part, found in game.items():
+        low, high = found["difference_ci95"]
+        assert f"| {part} | {found['iqm']:.1f} | {found['difference']:+.1f} ({low:+.1f} to {high:+.1f}) |" in README
