@@ -8,26 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agentlab import __version__, environment
 from agentlab import device as devices
-from agentlab.artefact import read_json, sha256, write_json
+from agentlab.artefact import META, read_json, sha256, write_json
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.evaluate import evaluate
-from agentlab.extractor import FrozenExtractor, check_recordings, fit
+from agentlab.extractor import FrozenExtractor, StrategicSeams, check_recordings, fit
 from agentlab.fields import to_plain
 from agentlab.head import Agent, find_reward_function, require_learning_from_recordings, train
 from agentlab.labels import LabelSchema
 from agentlab.play import player, record_episodes
 from agentlab.progress import NoProgress, Progress
-from agentlab.recipe import Recipe, RecordConfig, recording_path, require_sample
+from agentlab.recipe import MOST_EVALUATION_SEED, Recipe, RecordConfig, recording_path, require_sample
 from agentlab.recording import Recording
 from agentlab.refresh import EyeRefresh
 from agentlab.report import record_playback, write_run_report
 from agentlab.runfolder import RunFolder
+from agentlab.search import Method, Search
 from agentlab.seeds import first_seed
+from agentlab.space import Space
+from agentlab.strategies import RandomPatience
+
+OF_THE_EYE = ("extractor.", "hard_clusters.", "mode_choice.", "fixnorm.", "strategies", "seed", "record.", "env")
+"""Where the fields begin that an eye depends on."""
+OF_THE_RECORDING = ("record.", "env", "seed")
+"""Where the fields begin that recordings depend on."""
+VALIDATION = 0.2
+"""Share of the episodes that eyes are compared on, unless the recipe has one."""
+VALIDATION_SEEDS = 15_000_000
+"""How far the seeds that runs are compared on are from those of evaluations."""
 
 
 def run(
@@ -40,6 +53,8 @@ def run(
     """
     progress = progress or NoProgress()
     folder = RunFolder(out)
+    if "random-patience" in recipe.strategies:
+        raise InputError("strategies: random-patience ends a search over rounds: use it with agentlab search")
     folder.check(recipe, resume=resume, force=force)
     if resume and not out.exists():
         progress.say(f"{out}: nothing to resume there, so it begins anew")
@@ -60,6 +75,73 @@ def run(
         ) from interrupt
     folder.finish(_meta(recipe, recordings, folder, scores))
     return scores
+
+
+def search(
+    recipe: Recipe,
+    space: Space,
+    out: Path,
+    *,
+    objective: str = "eye",
+    method: Method = "tpe",
+    trials: int | None = None,
+    timeout_s: float | None = None,
+    storage: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Runs the recipe with values of the space in the folder `out`, and gives the trials and the best of them.
+
+    The objective `eye` fits alone and takes the share of labels read on validation episodes, `score` runs everything
+    and takes the mean return on seeds that are neither trained nor evaluated on. Episodes are recorded once for all
+    trials. The strategy random-patience ends the search, others go into each fit. Errors as those of `run`, and
+    `InputError` for a field that the objective does not depend on.
+    """
+    progress = progress or NoProgress()
+    check(recipe)
+    useless = [field for field in space if objective == "eye" and not field.startswith(OF_THE_EYE)]
+    if useless:
+        raise InputError(f"space: field {useless[0]!r} changes nothing about the eye; add --objective score")
+    patience = _patience(recipe)
+    recipe = replace(recipe, strategies=tuple(name for name in recipe.strategies if name != "random-patience"))
+    out.mkdir(parents=True, exist_ok=True)
+    searched = Search(recipe, space, out, storage=storage, method=method)
+    if not any(field.startswith(OF_THE_RECORDING) for field in space):
+        recordings = _record(recipe, RunFolder(out), progress)
+        recipe = replace(recipe, recordings=tuple(str(recording.path) for recording in recordings))
+    score = partial(_score_of_eye if objective == "eye" else _score_of_run, progress=progress)
+    return searched.run(
+        recipe, score, trials=trials, timeout_s=timeout_s, patience=patience, progress=progress
+    )
+
+
+def _patience(recipe: Recipe) -> RandomPatience | None:
+    if "random-patience" not in recipe.strategies:
+        return None
+    config = recipe.random_patience
+    try:
+        return RandomPatience(config.rounds, config.ratio, recipe.seed, config.max_rounds)
+    except ValueError as error:
+        raise InputError(f"random_patience: {error}") from error
+
+
+def _score_of_eye(recipe: Recipe, path: Path, progress: Progress) -> float:
+    """The share of labels that the recipe's eye reads rightly on validation episodes; fits it unless it is there."""
+    folder = RunFolder(path)
+    if not folder.extractor.exists():
+        config = replace(recipe.extractor, validation=recipe.extractor.validation or VALIDATION)
+        recordings = [Recording(recording_path(name)) for name in recipe.recordings]
+        _fit(replace(recipe, extractor=config), recordings, folder, progress)
+    return float(read_json(folder.extractor / META)["validation"]["read"])
+
+
+def _score_of_run(recipe: Recipe, path: Path, progress: Progress) -> float:
+    """The mean return of the recipe's agent, on seeds that no evaluation takes; runs it unless it is there."""
+    folder = RunFolder(path)
+    if not folder.scores.exists():
+        validation = (recipe.evaluate.seed + VALIDATION_SEEDS) % (MOST_EVALUATION_SEED + 1)
+        config = replace(recipe.evaluate, seed=validation)
+        run(replace(recipe, evaluate=config), path, resume=path.exists(), progress=progress)
+    return float(read_json(folder.scores)["mean"])
 
 
 def check(recipe: Recipe) -> None:
@@ -155,6 +237,7 @@ def _fit(recipe: Recipe, recordings: Sequence[Recording], folder: RunFolder, pro
             checkpoint=folder.checkpoint("fit"),
             progress=progress,
             metrics=folder.metrics("fit"),
+            seams=StrategicSeams(recipe.fit_strategies),
         )
 
 

@@ -25,7 +25,8 @@ EpisodeSteps: TypeAlias = Annotated[int, Range(1, 32_767)]
 """Steps of a recorded episode: readers of Minari read no more."""
 Seed: TypeAlias = Annotated[int, Range(0, HIGHEST)]
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
-EvaluationSeed: TypeAlias = Annotated[int, Range(0, 29_999_999)]
+MOST_EVALUATION_SEED = 29_999_999
+EvaluationSeed: TypeAlias = Annotated[int, Range(0, MOST_EVALUATION_SEED)]
 Positive: TypeAlias = Annotated[float, Range(0, above_low=True)]
 Discount: TypeAlias = Annotated[float, Range(0, 1, below_high=True)]
 Share: TypeAlias = Annotated[float, Range(0, 1, above_low=True, below_high=True)]
@@ -74,6 +75,8 @@ class ExtractorConfig:
     """Decay of the weights."""
     holdout: Share = 0.2
     """Share of the episodes that is kept for scoring."""
+    validation: Annotated[float, Range(0, 1, below_high=True)] = 0.0
+    """Share of the other episodes that is kept for choosing between several fits; none is needed for one."""
     precision: Precision = "auto"
     """Precision of the fit; `auto` takes the fastest this machine has."""
 
@@ -213,6 +216,80 @@ class RefreshConfig:
     """Probability of each of two rectangles painted over; screens that the head has reached need no stand-ins."""
 
 
+Strategy: TypeAlias = Literal["hard-clusters", "mode-choice", "fixnorm", "random-patience"]
+
+
+@dataclass(frozen=True)
+class HardClustersConfig:
+    """Hard clusters: each round of the fit trains on what the eye reads wrongly, and its like."""
+
+    first_share: Annotated[float, Range(0, 1, above_low=True)] = 0.1
+    """Share of the frames that make a round."""
+    second_share: Annotated[float, Range(0, 1, above_low=True)] = 0.2
+    """Share of a round that is taken for being similar to errors, equally for each cluster of them."""
+    replay_share: Annotated[float, Range(0, 1, above_low=True)] = 0.2
+    """Share of a round that was trained on before."""
+    errors: Annotated[float, Range(0, above_low=True)] = 0.3
+    """Errors that are looked for, as a share of a round."""
+    looks: Annotated[float, Range(0, above_low=True)] = 0.5
+    """Frames that are looked at for them at most, as a share of a round."""
+    clusters: Count = 16
+    """Clusters of errors."""
+    source: Literal["pool", "errors"] = "pool"
+    """Where similar frames come from: what was looked at, or the errors themselves."""
+    brightness: Annotated[float, Range(0, 1, below_high=True)] = 0.1
+    """Frames are looked at darker by a random share up to this."""
+    quarantine_after: Count = 3
+    """Rounds in a row with a sure error after which a frame is taken to be labelled wrongly."""
+    quarantine_confidence: Annotated[float, Range(0, 1)] = 0.9
+    """How sure an error is to count for that."""
+    cost: Annotated[float, Range(0, 1, above_low=True)] = 0.5
+    """Cost of the fit, looks and all, as a share of that on all frames."""
+
+
+@dataclass(frozen=True)
+class ModeChoiceConfig:
+    """Mode choice: the fit goes on in the mode in which its loss falls fastest, compared while it runs."""
+
+    modes: tuple[str, ...] = ("float32", "bfloat16")
+    """`float32`, `bfloat16`, `channels-last`, `compiled`, several joined by `+`; the first is the basic one."""
+    stages: tuple[Annotated[float, Range(0, 1, below_high=True)], ...] = (0.1,)
+    """Shares of the fit after which modes are compared."""
+    steps: Count | None = None
+    """Updates of a comparison; none takes as many as make all of them cost a twentieth of the fit."""
+
+
+@dataclass(frozen=True)
+class FixNormConfig:
+    """Fixed norm: hidden layers keep the norm of their weights, so that one rate controls the steps."""
+
+    normalise_update: bool = False
+    """Whether a step's length depends on the rate alone."""
+
+
+@dataclass(frozen=True)
+class RandomPatienceConfig:
+    """Random patience: eyes of several architectures are fitted in turn until none has been better for a while."""
+
+    rounds: Count = 10
+    """Architectures to try, raised while the patience exceeds those left."""
+    ratio: Annotated[float, Range(0.7, 0.9)] = 0.8
+    """Highest patience, as a share of the rounds."""
+    max_rounds: Count | None = None
+    """Most rounds; none is twice the rounds."""
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """Which strategies a fit is run with, and how."""
+
+    use: tuple[Strategy, ...] = ()
+    hard_clusters: HardClustersConfig = HardClustersConfig()
+    mode_choice: ModeChoiceConfig = ModeChoiceConfig()
+    fixnorm: FixNormConfig = FixNormConfig()
+    random_patience: RandomPatienceConfig = RandomPatienceConfig()
+
+
 @dataclass(frozen=True)
 class EvaluateConfig:
     """Evaluate: the episodes a score is taken on."""
@@ -244,6 +321,17 @@ class Recipe:
     head: HeadConfig = HeadConfig()
     refresh: RefreshConfig = RefreshConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    strategies: tuple[Strategy, ...] = ()
+    """Training strategies of the fit; `--with hard-clusters,fixnorm` says the same."""
+    hard_clusters: HardClustersConfig = HardClustersConfig()
+    mode_choice: ModeChoiceConfig = ModeChoiceConfig()
+    fixnorm: FixNormConfig = FixNormConfig()
+    random_patience: RandomPatienceConfig = RandomPatienceConfig()
+
+    @property
+    def fit_strategies(self) -> Strategies:
+        """The strategies with their settings."""
+        return Strategies(self.strategies, self.hard_clusters, self.mode_choice, self.fixnorm, self.random_patience)
 
 
 def built_in() -> dict[str, Path]:

@@ -132,7 +132,16 @@ class OnlyScore(Square):
         return {"labels": {"score": self._x}}
 
 
-for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore, Scored):
+class Titled(Square):
+    """Tells which screen it shows; one of them is never reached."""
+
+    label_schema: dict[str, Any] = {"screen": {"kind": "category", "classes": ["playing", "won"]}}  # noqa: RUF012
+
+    def _info(self) -> dict[str, Any]:
+        return {"labels": {"screen": "playing"}}
+
+
+for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore, Scored, Titled):
     if f"Test/{game.__name__}-v0" not in registry:
         register(f"Test/{game.__name__}-v0", entry_point=game)
 if "Test/Wide-v0" not in registry:

@@ -9,10 +9,19 @@ from typing import Annotated, Any
 
 import tyro
 
-from agentlab.cli.options import Common, parse
+from agentlab.cli.options import Common, parse, strategies_named
 from agentlab.cli.result import Result
 from agentlab.cli.resuming import checkpoint_beside
-from agentlab.recipe import ExtractorConfig, Seed
+from agentlab.recipe import (
+    ExtractorConfig,
+    FixNormConfig,
+    HardClustersConfig,
+    ModeChoiceConfig,
+    RandomPatienceConfig,
+    Seed,
+    Strategies,
+    Strategy,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +49,25 @@ class Options(Common):
     threads: int = 0
     """Threads; 0 takes one per core."""
     config: Annotated[ExtractorConfig, tyro.conf.arg(name="")] = field(default_factory=ExtractorConfig)
+    strategies: tuple[Strategy, ...] = ()
+    """Training strategies; `--with hard-clusters,fixnorm` says the same."""
+    hard_clusters: HardClustersConfig = HardClustersConfig()
+    mode_choice: ModeChoiceConfig = ModeChoiceConfig()
+    fixnorm: FixNormConfig = FixNormConfig()
+    random_patience: RandomPatienceConfig = RandomPatienceConfig()
 
 
 def read(args: Sequence[str]) -> Options:
-    return parse(Options, args, "fit", compact=True)
+    return parse(Options, strategies_named(args), "fit", compact=True)
 
 
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
-    from agentlab.extractor import fit
+    from agentlab.extractor import StrategicSeams, fit
     from agentlab.progress import on_stderr
     from agentlab.recording import Recording
 
+    settings = (options.hard_clusters, options.mode_choice, options.fixnorm, options.random_patience)
+    strategies = Strategies(options.strategies, *settings)
     with checkpoint_beside(options.out, resume=options.resume, force=options.force) as checkpoint:
         extractor = fit(
             [Recording(path) for path in options.recordings],
@@ -62,6 +79,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
             checkpoint=checkpoint,
             force=options.force,
             progress=on_stderr(),
+            seams=StrategicSeams(strategies),
         )
     labels = extractor.meta["labels"]
     lines = [f"{name:<20}{_score(found)}" for name, found in labels.items()]

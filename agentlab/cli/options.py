@@ -69,6 +69,21 @@ def parse(
     return cast(Options, parsed)
 
 
+def strategies_named(args: Sequence[str]) -> list[str]:
+    """The arguments with `--with NAME,NAME` written as `--strategies NAME NAME`."""
+    plain: list[str] = []
+    names = False
+    for arg in args:
+        flag, equals, value = arg.partition("=")
+        if flag == "--with":
+            plain += ["--strategies", *(value.split(",") if equals else [])]
+            names = not equals
+        else:
+            plain += arg.split(",") if names else [arg]
+            names = False
+    return plain
+
+
 def _flag(name: str) -> str:
     """The option of a field; those of a dataclass held as `recipe` or `config` stand at the top."""
     return "--" + name.removeprefix("recipe.").removeprefix("config.").replace("_", "-")

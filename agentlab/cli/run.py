@@ -12,7 +12,7 @@ import tyro
 
 from agentlab import recipe as recipes
 from agentlab.cli.evaluate import summary
-from agentlab.cli.options import Common, parse
+from agentlab.cli.options import Common, parse, strategies_named
 from agentlab.cli.result import Result
 from agentlab.errors import InputError
 from agentlab.recipe import Recipe
@@ -57,10 +57,10 @@ def read(args: Sequence[str]) -> Options:
         known = ", ".join(recipes.built_in())
         found = repr(args[0]) if args else "nothing"
         raise InputError(f"agentlab run: expected a RECIPE first ({known}, or a YAML file), found {found}")
-    name = args[0]
+    name, *rest = strategies_named(args)
     base = recipes.load(recipes.find(name))
     default = Options(out=Path("runs") / Path(name).stem, recipe=base)
-    options = parse(Options, args[1:], f"run {name}", default, compact=True)
+    options = parse(Options, rest, f"run {name}", default, compact=True)
     return dataclasses.replace(options, recipe=recipes.resolve(options.recipe, base))
 
 

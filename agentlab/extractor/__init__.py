@@ -16,5 +16,6 @@ A head's *state* is the percepts of the last frames, stacked.
 from agentlab.extractor.eye import Sees
 from agentlab.extractor.fit import check_recordings, fit
 from agentlab.extractor.frozen import FrozenExtractor
+from agentlab.extractor.with_strategies import StrategicSeams
 
-__all__ = ["FrozenExtractor", "Sees", "check_recordings", "fit"]
+__all__ = ["FrozenExtractor", "Sees", "StrategicSeams", "check_recordings", "fit"]

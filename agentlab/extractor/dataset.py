@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from agentlab.errors import InputError
 
 if TYPE_CHECKING:
     from agentlab.recording import Episode, Recording
@@ -43,6 +45,14 @@ class FrameDataset:
         of_episode = np.searchsorted(self._ends, indices, side="right")
         at = indices - self._starts[of_episode]
         return np.stack([self._episodes[e].frame(int(t)) for e, t in zip(of_episode, at, strict=True)])
+
+    def where(self, index: int) -> dict[str, Any]:
+        """The recording, the number of the episode and the step in it of the frame with this number."""
+        taken = int(self._taken[index])
+        number = int(np.searchsorted(self._ends, taken, side="right"))
+        episode = self._episodes[number]
+        step = taken - int(self._starts[number])
+        return {"recording": str(episode.recording.path), "episode": episode.index, "step": step}
 
     def labels_by_episode(self) -> list[tuple[npt.NDArray[np.float32], Indices]]:
         """The label rows `(n, n_labels)` of each episode's frames, in order, and the steps `(n,)` they are of."""
@@ -94,15 +104,38 @@ def split(
     Which ones is drawn by `seed` in each recording for itself, so that what one more recording adds moves none of the
     others' episodes. Either side gets at least one episode; there must be two.
     """
-    recorded = [list(recording) for recording in recordings]
-    of_each = [_held_out(episodes, holdout, seed, number) for number, episodes in enumerate(recorded)]
+    trained_on, held_out = _divided([list(recording) for recording in recordings], holdout, seed)
+    return FrameDataset(_joined(trained_on), limit), FrameDataset(_joined(held_out))
+
+
+def split_three(
+    recordings: Sequence[Recording], holdout: float, validation: float, seed: int, limit: int | None = None
+) -> tuple[FrameDataset, FrameDataset, FrameDataset]:
+    """The same with the share `validation` of what is not held out between them, to choose by; there must be three
+    episodes."""
+    rest, held_out = _divided([list(recording) for recording in recordings], holdout, seed)
+    if sum(map(len, rest)) < 2:
+        raise InputError(f"{recordings[0].path}: expected at least 3 episodes to choose by one of them, found fewer")
+    trained_on, validated_on = _divided(rest, validation, seed + 1)
+    return FrameDataset(_joined(trained_on), limit), FrameDataset(_joined(validated_on)), FrameDataset(_joined(held_out))
+
+
+def _divided(
+    recorded: Sequence[list[Episode]], share: float, seed: int
+) -> tuple[list[list[Episode]], list[list[Episode]]]:
+    """The episodes of each recording, without those that make about a share of its frames, and those."""
+    of_each = [_held_out(episodes, share, seed, number) for number, episodes in enumerate(recorded)]
     if not any(of_each):
         of_each[-1] = {0}
-    sides: tuple[list[Episode], list[Episode]] = [], []
+    sides: tuple[list[list[Episode]], list[list[Episode]]] = [], []
     for episodes, held_out in zip(recorded, of_each, strict=True):
-        for index, episode in enumerate(episodes):
-            sides[index in held_out].append(episode)
-    return FrameDataset(sides[0], limit), FrameDataset(sides[1])
+        for is_held_out, side in enumerate(sides):
+            side.append([episode for index, episode in enumerate(episodes) if (index in held_out) == is_held_out])
+    return sides
+
+
+def _joined(recorded: Sequence[list[Episode]]) -> list[Episode]:
+    return [episode for episodes in recorded for episode in episodes]
 
 
 def _held_out(episodes: Sequence[Episode], holdout: float, seed: int, number: int) -> set[int]:

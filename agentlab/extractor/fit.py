@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +16,18 @@ from agentlab import weights
 from agentlab.artefact import META, claim, new_folder, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor.counters import counters
-from agentlab.extractor.dataset import FrameDataset, Indices, split, spread
+from agentlab.extractor.dataset import FrameDataset, Indices, split, split_three, spread
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtractor
-from agentlab.extractor.learner import Learner, Seams
+from agentlab.extractor.learner import Learner, Seams, StageRunner, StageSampler
 from agentlab.extractor.network import N_COMPONENTS, dropout_probabilities
-from agentlab.extractor.predictors import scores
+from agentlab.extractor.predictors import rightness, scores
 from agentlab.extractor.scoreboard import scoreboard
 from agentlab.fields import to_plain
 from agentlab.labels import LabelSchema, Number
 from agentlab.metrics import MetricsLog, NoMetrics
 from agentlab.progress import NoProgress, Progress
+from agentlab.strategies.ledger import Ledger
 
 if TYPE_CHECKING:
     from agentlab.recipe import ExtractorConfig
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "fit.safetensors"
 HOLDOUT = "holdout.json"
+LEDGER = "ledger.json"
 FRAMES_LOOKED_AT = 1_000
 BYTES_LOOKED_AT = 2**25
 """How many frames, and bytes of them, are at most held at once to take statistics and the held-out loss from."""
@@ -65,18 +68,18 @@ def fit(
     check_recordings(recordings)
     with devices.computing(threads):
         picked = devices.pick(device)
-        trained_on, held_out = split(recordings, config.holdout, seed, config.frames)
+        trained_on, validated_on, held_out = _datasets(recordings, config, seed)
         seams = seams or Seams()
         looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
         schema = recordings[0].require_labels()
         counting = counters(schema, trained_on.labels_by_episode())
         described = start.eye.architecture if start else architecture(recordings, schema, counting, config, seed)
         torch.manual_seed(seed)
+        began_s = time.monotonic()
         learner = begin(Eye(described, schema), trained_on, looked_at, config, picked, seams, start)
         if checkpoint is not None:
             sources = [recording.fingerprint() for recording in recordings]
-            claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config)})
-        _restore(learner, checkpoint)
+            claim(checkpoint, {"recordings": sources, "seed": seed, **to_plain(config), **seams.settings()})
         progress = progress or NoProgress()
         if any(described["scoreboard"]):
             top, bottom = described["scoreboard"]
@@ -86,11 +89,26 @@ def fit(
         if config.frames is not None and len(trained_on) < config.frames:
             progress.say(f"fit: {config.frames:,} frames were asked for; takes the {len(trained_on):,} there are")
         run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
+        seams.finish(learner.eye)
         learner.eye.eval()
         with torch.inference_mode():
             learner.eye.standardise_features(learner.eye.network(looked_at.to(picked)))
         found = {"counters": counting, "frames": len(trained_on)}
-        return _freeze(learner.eye, recordings, held_out, found, config, out, seed=seed, device=device, force=force)
+        if validated_on is not None:
+            read = rightness(schema, validated_on.labels, predict(learner.eye, validated_on)).mean()
+            found["validation"] = {"read": float(read), "frames": len(validated_on)}
+        ledger = learner.ledger.entry(time.monotonic() - began_s, seed, seams.entries())
+        return _freeze(learner.eye, recordings, held_out, found, ledger, config, out, seed=seed, device=device, force=force)
+
+
+def _datasets(
+    recordings: Sequence[Recording], config: ExtractorConfig, seed: int
+) -> tuple[FrameDataset, FrameDataset | None, FrameDataset]:
+    """The frames to train on, those to choose by, if any are asked for, and those held out."""
+    if config.validation:
+        return split_three(recordings, config.holdout, config.validation, seed, config.frames)
+    trained_on, held_out = split(recordings, config.holdout, seed, config.frames)
+    return trained_on, None, held_out
 
 
 def begin(
@@ -102,7 +120,7 @@ def begin(
     seams: Seams,
     start: FrozenExtractor | None,
 ) -> Learner:
-    """A learner for a fresh `eye`, with an optimiser and a schedule for the whole round.
+    """A learner for a fresh `eye`, with an optimiser; its schedule is still to be settled.
 
     Without a `start` it takes the scale of pixels from the frames `looked_at`.
     """
@@ -114,7 +132,9 @@ def begin(
         eye.load_state_dict(start.eye.state_dict())
         eye.predictors.widen(trained_on.labels)
     eye.predictors.weigh(trained_on.change_rates())
-    return Learner(eye, seams.optimizer, config, config.epochs * math.ceil(len(trained_on) / config.batch_size), device)
+    eye.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    seams.prepare(eye)
+    return Learner(eye, seams.optimizer(eye, config, looked_at.to(device)), config, device, Ledger())
 
 
 def run_round(
@@ -129,22 +149,24 @@ def run_round(
     metrics: MetricsLog | None,
 ) -> None:
     """Runs the stages that the learner has not done yet, and keeps it after each."""
-    sampler = seams.sampler(len(trained_on), seed)
+    sampler = seams.sampler(trained_on, learner, config, seed)
+    learner.total_steps = sampler.n_stages * math.ceil(len(sampler) / config.batch_size)
+    stages = seams.stages(trained_on, learner)
+    _restore(learner, sampler, stages, checkpoint)
     watched = held_out.frames(at := _looked_at(held_out)), held_out.labels[at]
     metrics = metrics or NoMetrics()
-    done, total = learner.stages_done, config.epochs * len(trained_on)
-    with progress.task("fit", total, "frames", done * len(trained_on)) as task:
-        for stage in range(done, config.epochs):
+    done = learner.stages_done
+    with progress.task("fit", sampler.n_stages * len(sampler), "frames", done * len(sampler)) as task:
+        for stage in range(done, sampler.n_stages):
             torch.manual_seed(seed * 1_000_003 + stage)
             sampler.begin_stage(stage)
             batches = trained_on.batches(np.fromiter(sampler, np.int64), config.batch_size)
-            loss = seams.run_stage(learner, batches, task)
+            loss = stages.run(learner, batches, task)
             learner.stages_done += 1
-            with torch.inference_mode():
-                holdout_loss = float(learner.loss(*watched))
-            metrics.write(stage + 1, loss=loss, holdout_loss=holdout_loss)
+            holdout_loss = float(learner.losses(*watched).mean())
+            metrics.write(stage + 1, loss=loss, holdout_loss=holdout_loss, **seams.measured(learner.eye))
             task.advance(0, note=f"loss {loss:.4f}, held out {holdout_loss:.4f}")
-            _keep(learner, checkpoint)
+            _keep(learner, sampler, stages, checkpoint)
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:
@@ -194,16 +216,20 @@ def _looked_at(data: FrameDataset) -> Indices:
     return spread(len(data), min(FRAMES_LOOKED_AT, max(2, BYTES_LOOKED_AT // frame_bytes)))
 
 
-def _keep(learner: Learner, checkpoint: Path | None) -> None:
+def _keep(learner: Learner, sampler: StageSampler, stages: StageRunner, checkpoint: Path | None) -> None:
     if checkpoint is not None:
         checkpoint.mkdir(parents=True, exist_ok=True)
-        weights.save(checkpoint / CHECKPOINT, learner.state())
+        kept = weights.prefixed("sampler", sampler.state()) | weights.prefixed("stages", stages.state())
+        weights.save(checkpoint / CHECKPOINT, learner.state() | kept)
 
 
-def _restore(learner: Learner, checkpoint: Path | None) -> None:
-    """Brings back the learner kept in the checkpoint, if there is one."""
+def _restore(learner: Learner, sampler: StageSampler, stages: StageRunner, checkpoint: Path | None) -> None:
+    """Brings back what the checkpoint keeps, if there is one."""
     if checkpoint is not None and (checkpoint / CHECKPOINT).exists():
-        learner.restore(weights.load(checkpoint / CHECKPOINT), checkpoint / CHECKPOINT)
+        kept = weights.load(checkpoint / CHECKPOINT)
+        learner.restore(kept, checkpoint / CHECKPOINT)
+        sampler.restore(weights.under("sampler", kept))
+        stages.restore(weights.under("stages", kept))
 
 
 def _freeze(
@@ -211,6 +237,7 @@ def _freeze(
     recordings: Sequence[Recording],
     held_out: FrameDataset,
     found: Mapping[str, Any],
+    ledger: Mapping[str, Any],
     config: ExtractorConfig,
     out: Path,
     *,
@@ -218,7 +245,7 @@ def _freeze(
     device: str,
     force: bool,
 ) -> FrozenExtractor:
-    """Writes the fitted eye, its scores and what else was `found` in the recordings as an artefact."""
+    """Writes the fitted eye, its scores, what else was `found` in the recordings and the ledger as an artefact."""
     from agentlab import __version__
 
     schema = eye.predictors.schema
@@ -233,6 +260,7 @@ def _freeze(
         "preprocessing": {"pixels": "(value - mean image) / spread, both part of the weights"},
         "label_schema": schema.to_dict(),
         "labels": scores(schema, held_out.labels, predicted),
+        "read": float(rightness(schema, held_out.labels, predicted).mean()),
         **found,
         "env": recordings[0].env_id,
         "env_kwargs": dict(recordings[0].env_kwargs),
@@ -241,6 +269,7 @@ def _freeze(
     with new_folder(out, force=force) as folder:
         weights.save(folder / WEIGHTS, eye.state_dict())
         write_json(folder / HOLDOUT, _plotted(schema, held_out.labels, predicted))
+        write_json(folder / LEDGER, ledger)
         write_json(folder / META, meta | {"sha256": sha256(folder / WEIGHTS)})
     return FrozenExtractor.load(out, device)
 

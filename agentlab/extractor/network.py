@@ -73,13 +73,20 @@ class ExtractorNetwork(nn.Module):
         self._bfloat16 = enabled
 
     def forward(self, frames: Tensor) -> Tensor:
-        with torch.autocast(frames.device.type, torch.bfloat16, enabled=self._bfloat16):
+        device = frames.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self._bfloat16 or torch.is_autocast_enabled(device)):
             places = self.keypoints(self.trunk(self._standard(frames, self._play)))
-        features: Tensor = self.join(places)
-        if self.board is None:
-            return features
-        board = torch.cat([self._standard(frames, rows).flatten(1) for rows in (self._top, self._bottom)], dim=1)
-        return torch.cat([features, self.board(board)], dim=1)
+        with torch.autocast(device, enabled=False):
+            features: Tensor = self.join(places)
+            if self.board is None:
+                return features
+            board = torch.cat([self._standard(frames, rows).flatten(1) for rows in (self._top, self._bottom)], dim=1)
+            return torch.cat([features, self.board(board)], dim=1)
+
+    @property
+    def hidden_layers(self) -> list[nn.Module]:
+        """The layers that lead into an activation."""
+        return [component[0] for component in (*self.trunk, self.join[0])]  # type: ignore[index]
 
     def _standard(self, frames: Tensor, rows: slice) -> Tensor:
         """Some rows of the frames, channels first, as how far each pixel is from its mean."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -122,20 +122,33 @@ class LabelPredictors(nn.Module):
         self.linear.weight.mul_(scale)
 
     def forward(self, features: Tensor) -> Tensor:
-        return F.linear(features, self.linear.weight * self.uses, self.linear.bias)
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(features.float(), self.linear.weight * self.uses, self.linear.bias)
 
     def loss(self, outputs: Tensor, rows: Tensor) -> Tensor:
         """The mean over labels, by their weights, of each one's loss on the frames where it has a value, and of the
         loss of presence."""
         present = ~rows.isnan()
-        known = rows.nan_to_num()
         losses = [F.binary_cross_entropy_with_logits(outputs[:, self._presence], present.float())]
-        for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
-            wanted, mask = known[:, index], present[:, index].float()
-            each = self._losses(label, index, outputs[:, columns], wanted)
+        for index, (each, mask) in enumerate(self._of_labels(outputs, rows, present)):
             losses.append(self.weight[index] * (each * mask).sum() / mask.sum().clamp(min=1.0))
         mean: Tensor = torch.stack(losses).sum() / (1 + self.weight.sum())
         return mean
+
+    def losses(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """What each frame adds to the loss, `(n,)`: their mean is the loss."""
+        present = ~rows.isnan()
+        logits = outputs[:, self._presence]
+        summed = F.binary_cross_entropy_with_logits(logits, present.float(), reduction="none").mean(dim=1)
+        for index, (each, mask) in enumerate(self._of_labels(outputs, rows, present)):
+            summed = summed + self.weight[index] * each * mask / mask.mean().clamp(min=1.0 / len(rows))
+        return summed / (1 + self.weight.sum())
+
+    def _of_labels(self, outputs: Tensor, rows: Tensor, present: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each label the losses of all frames, `(n,)`, and 1 for those on which it has a value, else 0."""
+        known = rows.nan_to_num()
+        for index, (label, columns) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
+            yield self._losses(label, index, outputs[:, columns], known[:, index]), present[:, index].float()
 
     def _losses(self, label: Any, index: int, outputs: Tensor, wanted: Tensor) -> Tensor:
         match label:
@@ -182,6 +195,27 @@ class LabelPredictors(nn.Module):
                     columns.append(outputs[:, span].softmax(dim=1))
         return torch.cat([*columns, (presence / 2).tanh()], dim=1)
 
+    def mistakes(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """How surely each label is read wrongly, `(n, n_labels)`: 0 where it is right, at most 1.
+
+        Wrong is another class, a presence that is not there, and a number off by more than its tolerance; how sure a
+        wrong number is grows with its error, from 0 at the tolerance.
+        """
+        signals = self.signals(outputs)
+        found, present = self.rows(signals), ~rows.isnan()
+        mistakes = (found.isnan() == present) * (1 + signals[:, self._presence].abs()) / 2
+        for index, (label, span) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
+            wanted, given = rows[:, index], found[:, index]
+            match label:
+                case Number():
+                    sure = 1 - label.tolerance / (given - wanted).abs().clamp(min=label.tolerance)
+                case Flag():
+                    sure = (given != wanted) * (1 + signals[:, span.start].abs()) / 2
+                case _:
+                    sure = (given != wanted) * signals[:, span].max(dim=1).values
+            mistakes[:, index] = torch.where(present[:, index] & ~given.isnan(), sure, mistakes[:, index])
+        return mistakes
+
     def rows(self, signals: Tensor) -> Tensor:
         """The label rows that `signals` stand for: numbers within their bounds, NaN where a label seems absent."""
         columns = []
@@ -196,6 +230,18 @@ class LabelPredictors(nn.Module):
                     columns.append(signals[:, span].argmax(dim=1).float())
         rows = torch.stack(columns, dim=1)
         return rows.masked_fill(signals[:, self._presence] <= 0, ABSENT)
+
+
+def rightness(
+    schema: LabelSchema, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]
+) -> npt.NDArray[np.bool_]:
+    """Which labels are read rightly, `(n, n_labels)`: absent where they are, of the right class, numbers within their
+    tolerance."""
+    right = np.isnan(true) & np.isnan(predicted)
+    for column, label in enumerate(schema.values()):
+        error = np.abs(predicted[:, column] - true[:, column])
+        right[:, column] |= error <= (label.tolerance if isinstance(label, Number) else 0)
+    return right
 
 
 def quality(score: Mapping[str, Any]) -> tuple[str, float | None]:

@@ -27,6 +27,13 @@ class Number:
     low: float
     high: float
     unit: str = ""
+    tolerated: float | None = None
+    """The largest error that is none; unless given, a hundredth of the range."""
+
+    @property
+    def tolerance(self) -> float:
+        """The largest error of a prediction that does not count as wrong."""
+        return (self.high - self.low) / 100 if self.tolerated is None else self.tolerated
 
     @property
     def counts_points(self) -> bool:
@@ -44,7 +51,8 @@ class Number:
         return float(code)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": "number", "low": self.low, "high": self.high, "unit": self.unit}
+        plain = {"kind": "number", "low": self.low, "high": self.high, "unit": self.unit}
+        return plain if self.tolerated is None else {**plain, "tolerance": self.tolerated}
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,10 @@ def _number(spec: Mapping[str, Any], where: str) -> Number:
         raise InputError(f"{where}: expected numbers 'low' and 'high', found {dict(spec)!r}") from error
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"{where}: expected finite low < high, found low {low:g}, high {high:g}")
-    return Number(low, high, str(spec.get("unit", "")))
+    tolerated = spec.get("tolerance")
+    if tolerated is not None and not (isinstance(tolerated, int | float) and 0 < tolerated < math.inf):
+        raise InputError(f"{where}: expected a 'tolerance' above 0, found {tolerated!r}")
+    return Number(low, high, str(spec.get("unit", "")), None if tolerated is None else float(tolerated))
 
 
 def _category(spec: Mapping[str, Any], where: str) -> Category:

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from agentlab.artefact import write_file
-from agentlab.report import sections
+from agentlab.report import sections, strategies
 from agentlab.report.markup import Html, asset, join, tag
 from agentlab.report.source import RunFiles, read_run
 
@@ -35,6 +35,7 @@ def run_page(run: RunFiles) -> str:
         sections.playback,
         sections.learning,
         sections.labels,
+        strategies.strategies,
         sections.timings,
         sections.recipe,
         sections.provenance,

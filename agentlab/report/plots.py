@@ -95,6 +95,16 @@ def curve(
     return _themed(written, alt)
 
 
+def points(pairs: Points, *, x: str, y: str, alt: str) -> Html:
+    """A dot for each pair; x by its logarithm where it spans more than a decade."""
+    at, heights = np.asarray(pairs, dtype=float).T
+    with _axes(3.1, 2.9) as (axes, written):
+        axes.plot(at, heights, "o", markersize=5, color=FIRST, alpha=0.7, markeredgewidth=0)
+        spans_decades = at.min() > 0 and at.max() > 10 * at.min()
+        axes.set(xlabel=x, ylabel=y, xscale="log" if spans_decades else "linear")
+    return _themed(written, alt)
+
+
 def scatter(true: npt.ArrayLike, predicted: npt.ArrayLike, *, unit: str, alt: str) -> Html:
     """Predicted over true values with the line of a perfect prediction; the points are one small picture."""
     x, y = np.asarray(true, dtype=float), np.asarray(predicted, dtype=float)

@@ -29,6 +29,7 @@ class RunFiles:
     timings: Mapping[str, float]
     holdout: Mapping[str, Any]
     extractor: Mapping[str, Any]
+    ledger: Mapping[str, Any]
     head: Mapping[str, Any]
     run: Mapping[str, Any]
     playback: Mapping[str, Any]
@@ -66,6 +67,7 @@ def read_run(run: Path) -> RunFiles:
         timings=optional("timings.json"),
         holdout=optional("extractor/holdout.json"),
         extractor=optional(f"extractor/{META}"),
+        ledger=optional("extractor/ledger.json"),
         head=optional(f"head/{META}"),
         run=optional(META),
         playback=optional(PLAYBACK_FILE),

@@ -1,0 +1,276 @@
+"""Strategies in a fit: each stands in at its seam, all or some of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from agentlab.errors import InputError
+from agentlab.extractor.dataset import Batch, FrameDataset, spread
+from agentlab.extractor.eye import Eye
+from agentlab.extractor.learner import Learner, PlainStages, Seams, StageRunner, StageSampler
+from agentlab.fields import to_plain
+from agentlab.labels import Category
+from agentlab.progress import Task
+from agentlab.strategies import FixNorm, HardClusters, Judgement, ModeChoice
+from agentlab.strategies.hard_clusters import Choice, Indices
+from agentlab.strategies.ledger import COST_OF_TRAINING
+from agentlab.strategies.scale_invariant import make_plain, make_scale_invariant
+
+if TYPE_CHECKING:
+    from agentlab.recipe import ExtractorConfig, Strategies
+
+PROBED = 512
+"""Frames that modes are judged on."""
+TRIED_ON = 32
+"""Frames that tensors are tried on for scale invariance."""
+FIXED = "parametrizations.weight.original"
+"""The tensor of a layer made scale-invariant whose norm is kept."""
+LISTED = 1_000
+"""Frames that are listed at most as probably labelled wrongly."""
+COUNTS = ("random", "errors", "similar", "replayed", "looked_at", "clusters", "quarantined")
+"""What is counted of each round of mining."""
+
+
+class StrategicSeams(Seams):
+    """The seams of a fit with some strategies."""
+
+    def __init__(self, config: Strategies) -> None:
+        self._config = config
+        self._sampler: MinedFrames | None = None
+        self._stages: ChosenModes | None = None
+        self._optimizer: FixNorm | None = None
+
+    def _has(self, name: str) -> bool:
+        return name in self._config.use
+
+    def prepare(self, eye: Eye) -> None:
+        if self._has("fixnorm"):
+            for layer in eye.network.hidden_layers:
+                make_scale_invariant(layer)
+        if self._has("mode-choice"):
+            eye.network.fit_in_bfloat16(False)
+
+    def finish(self, eye: Eye) -> None:
+        if self._has("fixnorm"):
+            for layer in eye.network.hidden_layers:
+                make_plain(layer)
+
+    def optimizer(self, eye: Eye, config: ExtractorConfig, frames: Tensor) -> torch.optim.Optimizer:
+        if not self._has("fixnorm"):
+            return super().optimizer(eye, config, frames)
+        fixed = [layer.get_parameter(FIXED) for layer in eye.network.hidden_layers]
+        others = [tensor for tensor in eye.parameters() if not any(tensor is one for one in fixed)]
+        groups: list[dict[str, Any]] = [{"params": fixed, "weight_decay": 0.0}, {"params": others}]
+        adamw = torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
+        normalise_update = self._config.fixnorm.normalise_update
+        with as_input_errors("fixnorm"):
+            self._optimizer = FixNorm(adamw, eye.network, probe=frames[:TRIED_ON], normalise_update=normalise_update)
+        return self._optimizer
+
+    def sampler(self, data: FrameDataset, learner: Learner, config: ExtractorConfig, seed: int) -> StageSampler:
+        if not self._has("hard-clusters"):
+            return super().sampler(data, learner, config, seed)
+        self._sampler = MinedFrames(data, learner, config, self._config, seed)
+        return self._sampler
+
+    def stages(self, data: FrameDataset, learner: Learner) -> StageRunner:
+        if not self._has("mode-choice"):
+            return PlainStages()
+        self._stages = ChosenModes(data, learner, self._config)
+        return self._stages
+
+    def measured(self, eye: Eye) -> dict[str, float]:
+        if self._optimizer is None:
+            return {}
+        norms = [layer.get_parameter(FIXED).detach().norm() for layer in eye.network.hidden_layers]
+        return {f"norm_{number}": float(norm) for number, norm in enumerate(norms, 1)}
+
+    def settings(self) -> dict[str, Any]:
+        return {"strategies": to_plain(self._config)}
+
+    def entries(self) -> dict[str, Any]:
+        parts = {"hard-clusters": self._sampler, "mode-choice": self._stages}
+        entries = {name: part.entry() for name, part in parts.items() if part is not None}
+        if self._optimizer is not None:
+            entries["fixnorm"] = {"norms": list(self._optimizer.norms.values())}
+        return entries
+
+
+@contextmanager
+def as_input_errors(field: str) -> Iterator[None]:
+    """Makes what a strategy refuses an error of the recipe's field."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(f"{field}: {error}") from error
+
+
+class MinedFrames:
+    """The data seam: frames that the eye reads wrongly, and their like."""
+
+    def __init__(
+        self, data: FrameDataset, learner: Learner, config: ExtractorConfig, strategies: Strategies, seed: int
+    ) -> None:
+        """Raises `InputError` for a label with a class that no frame has."""
+        mining = strategies.hard_clusters
+        _require_all_classes(data, learner.eye)
+        self._data, self._learner, self._brightness = data, learner, mining.brightness
+        self._seed = seed
+        size = max(1, round(mining.first_share * len(data)))
+        with as_input_errors("hard_clusters"):
+            self._hard = HardClusters(
+                len(data),
+                self._judge,
+                first_share=mining.first_share,
+                second_share=mining.second_share,
+                replay_share=mining.replay_share,
+                errors=max(1, round(mining.errors * size)),
+                looks=max(1, round(mining.looks * size)),
+                n_clusters=mining.clusters,
+                source=mining.source,
+                quarantine_after=mining.quarantine_after,
+                quarantine_confidence=mining.quarantine_confidence,
+                seed=seed,
+            )
+        cost_of_round = COST_OF_TRAINING * size + round(mining.looks * size)
+        whole_cost = COST_OF_TRAINING * config.epochs * len(data)
+        self.n_stages = max(1, int(mining.cost * whole_cost / cost_of_round))
+        self._rounds: list[dict[str, int]] = []
+
+    def begin_stage(self, stage: int) -> None:
+        self._hard.begin_round(stage)
+        choice = self._choice
+        chosen = [len(part) for part in (choice.random, choice.errors, choice.similar, choice.replayed)]
+        counts = [*chosen, choice.looked_at, len(choice.clusters), len(self._hard.quarantined)]
+        self._rounds.append(dict(zip(COUNTS, counts, strict=True)))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._hard)
+
+    def __len__(self) -> int:
+        return len(self._hard)
+
+    def state(self) -> dict[str, Tensor]:
+        rounds = [list(counts.values()) for counts in self._rounds]
+        return {**self._hard.state_dict(), "rounds": torch.tensor(rounds, dtype=torch.int64)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        self._hard.load_state_dict(tensors)
+        self._rounds = [dict(zip(COUNTS, counts, strict=True)) for counts in tensors["rounds"].tolist()]
+
+    def entry(self) -> dict[str, Any]:
+        """The rounds, examples of the clusters of the last one, and frames that are probably labelled wrongly."""
+        clusters = [[self._data.where(index) for index in cluster] for cluster in self._choice.clusters]
+        suspects = [self._data.where(index) for index in self._hard.quarantined[:LISTED]]
+        return {"rounds": self._rounds, "clusters": clusters, "probably_wrong_labels": suspects}
+
+    @property
+    def _choice(self) -> Choice:
+        if self._hard.choice is None:
+            raise ValueError("expected begin_stage before the frames are asked for")
+        return self._hard.choice
+
+    def _judge(self, indices: Indices) -> Judgement:
+        features, outputs = self._learner.look(self._augmented(self._data.frames(indices), indices))
+        rows = torch.from_numpy(self._data.labels[indices]).to(outputs.device)
+        surest = self._learner.eye.predictors.mistakes(outputs, rows).max(dim=1).values.cpu().numpy()
+        return Judgement(surest > 0, features.cpu().numpy(), surest)
+
+    def _augmented(self, frames: npt.NDArray[np.uint8], indices: Indices) -> npt.NDArray[np.uint8]:
+        """Frames a little lighter or darker, each by its own factor: what is looked at is not quite what was learnt."""
+        if not self._brightness:
+            return frames
+        rng = np.random.default_rng((self._seed, int(indices[0]), len(self._rounds)))
+        factors = 1 - self._brightness * rng.random((len(frames), *[1] * (frames.ndim - 1)), dtype=np.float32)
+        return (frames * factors).astype(np.uint8)
+
+
+class ChosenModes:
+    """The stage seam: steps run in the mode in which the eye converges fastest."""
+
+    def __init__(self, data: FrameDataset, learner: Learner, strategies: Strategies) -> None:
+        config = strategies.mode_choice
+        probed = spread(len(data), PROBED)
+        self._training = _Probed(learner, data.frames(probed), data.labels[probed])
+        with as_input_errors("mode_choice"):
+            self._choice = ModeChoice(
+                config.modes,
+                total_steps=learner.total_steps,
+                stages=[int(share * learner.total_steps) for share in config.stages],
+                steps=config.steps,
+            )
+
+    def run(self, learner: Learner, batches: Iterable[Batch], task: Task) -> float:
+        learner.eye.train()
+        losses = []
+        for loss, n_frames in self._choice.run(self._training, batches):
+            losses.append(loss)
+            task.advance(n_frames)
+        return float(torch.stack(losses).mean())
+
+    def state(self) -> dict[str, Tensor]:
+        state = self._choice.state_dict()
+        numbers = [list(self._choice.modes).index(state["mode"]), state["steps_done"], *state["stages"]]
+        return {"mode_choice": torch.tensor(numbers)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        mode, steps_done, *stages = tensors["mode_choice"].tolist()
+        name = list(self._choice.modes)[mode]
+        self._choice.load_state_dict({"mode": name, "steps_done": steps_done, "stages": stages})
+
+    def entry(self) -> dict[str, Any]:
+        """The comparisons of modes, those that this machine lacks something for, and the mode at the end."""
+        return {
+            "mode": self._choice.mode,
+            "skipped": self._choice.skipped,
+            "comparisons": [asdict(comparison) for comparison in self._choice.comparisons],
+        }
+
+
+class _Probed:
+    """A learner as modes are tried on it."""
+
+    def __init__(self, learner: Learner, frames: Any, rows: Any) -> None:
+        self._learner, self._frames, self._rows = learner, frames, rows
+
+    @property
+    def model(self) -> nn.Module:
+        return self._learner.eye.network
+
+    def step(self, batch: Batch) -> tuple[Tensor, int]:
+        return self._learner.step(*batch), len(batch[0])
+
+    def probe(self) -> Tensor:
+        return self._learner.losses(self._frames, self._rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        learner = self._learner
+        return {
+            "eye": learner.eye.state_dict(),
+            "optimizer": learner.optimizer.state_dict(),
+            "steps_done": learner.steps_done,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._learner.eye.load_state_dict(state["eye"])
+        self._learner.optimizer.load_state_dict(state["optimizer"])
+        self._learner.steps_done = state["steps_done"]
+
+
+def _require_all_classes(data: FrameDataset, eye: Eye) -> None:
+    for column, (name, label) in enumerate(eye.predictors.schema.items()):
+        if isinstance(label, Category):
+            found = set(np.unique(data.labels[:, column][~np.isnan(data.labels[:, column])]).astype(int).tolist())
+            missing = [title for code, title in enumerate(label.classes) if code not in found]
+            if missing:
+                raise InputError(
+                    f"label {name!r}: expected frames of every class to look for hard ones, found none of {missing[0]!r}"
+                )

@@ -1,0 +1,109 @@
+"""The section on training strategies: what each did, and what the fit cost."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentlab.errors import InputError
+from agentlab.report import plots
+from agentlab.report.markup import Html, duration, join, number, table, tag
+from agentlab.report.sections import absent, figure, section
+from agentlab.report.source import RunFiles
+
+SHOWN_CLUSTERS, SHOWN_FRAMES = 8, 4
+SHOWN_SUSPECTS = 20
+PARTS = ("random", "errors", "similar", "replayed")
+"""Why a frame was chosen, in a fit that looks for hard ones."""
+
+
+def strategies(run: RunFiles) -> Html | None:
+    """What the fit's strategies did, and what it cost; nothing for a run without a ledger."""
+    if not run.ledger:
+        return None
+    used = run.ledger["strategies"]
+    shown = {"hard-clusters": _hard_clusters, "mode-choice": _mode_choice}
+    parts = [show(used[name]) for name, show in shown.items() if name in used]
+    if "fixnorm" in used:
+        parts.append(_norms(run))
+    said = f"Fitted with {', '.join(used)}." if used else "Fitted plainly, with no strategy."
+    return section("What the fit cost", tag("p", said), _costs(run.ledger), *parts, id_="strategies")
+
+
+def _costs(ledger: Mapping[str, Any]) -> Html:
+    rows = [
+        ["Samples forward", f"{ledger['samples_forward']:,}"],
+        ["Samples backward", f"{ledger['samples_backward']:,}"],
+        ["Cost in forward passes", f"{ledger['cost']:,}"],
+        ["Time", duration(ledger["seconds"])],
+        ["Peak memory of the process", f"{ledger['peak_memory_bytes'] / 1e6:,.0f} MB"],
+    ]
+    return table(["Ledger", ""], rows, "A sample costs 3 forward passes when trained on, 1 when looked at", frozenset({1}))
+
+
+def _hard_clusters(entry: Mapping[str, Any]) -> Html:
+    rounds = entry["rounds"]
+    series = {part: [(number, counts[part]) for number, counts in enumerate(rounds, 1)] for part in PARTS}
+    last = ", ".join(f"{rounds[-1][part]:,} {part}" for part in PARTS)
+    chosen = figure(
+        plots.curve(series, x="rounds", y="frames", alt=f"Frames of each round; in the last {last}"),
+        "Why frames were chosen: at random, read wrongly, similar to those, trained on before.",
+    )
+    clusters = [_cluster(number, cluster) for number, cluster in enumerate(entry["clusters"][:SHOWN_CLUSTERS], 1)]
+    return join(tag("h3", "Hard clusters"), chosen, *clusters, _suspects(entry["probably_wrong_labels"]))
+
+
+def _cluster(number: int, places: Sequence[Mapping[str, Any]]) -> Html:
+    """The frames nearest to the centre of a cluster of errors."""
+    pictures = [_picture(place) for place in places[:SHOWN_FRAMES]]
+    return tag("figure", *pictures, tag("figcaption", f"Cluster {number} of the last round"), class_="frames")
+
+
+def _picture(place: Mapping[str, Any]) -> Html:
+    import cv2
+
+    from agentlab.recording import Recording
+
+    title = f"episode {place['episode']}, step {place['step']}"
+    try:
+        frame = Recording(place["recording"])[place["episode"]].frame(place["step"])
+    except (InputError, IndexError):
+        return tag("span", f"{title}: no longer there", class_="absent")
+    _, png = cv2.imencode(".png", frame if frame.ndim == 2 else frame[..., ::-1])
+    return tag("img", src=f"data:image/png;base64,{base64.b64encode(png.tobytes()).decode()}", alt=title, title=title)
+
+
+def _suspects(places: Sequence[Mapping[str, Any]]) -> Html:
+    if not places:
+        return tag("p", "No frame seems to be labelled wrongly.")
+    rows = [[place["recording"], place["episode"], place["step"]] for place in places[:SHOWN_SUSPECTS]]
+    return table(
+        ["Recording", "Episode", "Step"], rows, f"{len(places):,} frames that are probably labelled wrongly; to be looked at"
+    )
+
+
+def _mode_choice(entry: Mapping[str, Any]) -> Html:
+    rows = []
+    for comparison in entry["comparisons"]:
+        for name, trial in comparison["trials"].items():
+            low, high = trial["interval"]
+            said = trial["failed"] or ("chosen" if name == comparison["after"] else "")
+            rate = f"{number(trial['rate'])} ({number(low)} to {number(high)})"
+            rows.append([f"{comparison['at_step']:,}", name, rate, f"{1e3 * trial['step_s']:.1f} ms", said])
+    skipped = [tag("p", f"{name}: skipped, for this machine lacks {lack}.") for name, lack in entry["skipped"].items()]
+    compared = table(["Step", "Mode", "Fall of the loss a second", "A step", ""], rows, "Modes compared", frozenset({0, 2, 3}))
+    return join(tag("h3", "Mode choice"), tag("p", f"At the end: {entry['mode']}."), compared, *skipped)
+
+
+def _norms(run: RunFiles) -> Html:
+    lines = [line for line in run.metrics if line.get("stage") == "fit"]
+    names = sorted({name for line in lines for name in line if name.startswith("norm_")})
+    series = {name: [(line["step"], line[name]) for line in lines if name in line] for name in names}
+    if not series:
+        return join(tag("h3", "Fixed norm"), absent("No norms were logged."))
+    alt = "Norms of hidden layers: " + ", ".join(f"{name} {points[-1][1]:.3g}" for name, points in series.items())
+    return join(
+        tag("h3", "Fixed norm"),
+        figure(plots.curve(series, x="epochs", y="norm", alt=alt), "Norms of the weights of hidden layers."),
+    )

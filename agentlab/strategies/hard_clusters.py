@@ -1,0 +1,289 @@
+"""Training on what resembles the mistakes: a sampler that looks for errors, clusters them and takes more like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Indices: TypeAlias = npt.NDArray[np.int64]
+Source: TypeAlias = Literal["pool", "errors"]
+
+LOOKED_AT_ONCE = 512
+"""Samples that are judged in one call."""
+EXAMPLES = 8
+"""Errors nearest to the centre of their cluster that are kept, for people to look at."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a model makes of n samples, in evaluation mode."""
+
+    wrong: npt.NDArray[np.bool_]
+    """Whether its answer is wrong `(n,)`: another class, or a number off by more than is tolerated."""
+    features: npt.NDArray[np.float32]
+    """What its last layer sees of each `(n, n_features)`."""
+    confidence: npt.NDArray[np.float32]
+    """How sure it is of its answer `(n,)`, 0 to 1."""
+
+
+Judge: TypeAlias = Callable[[Indices], Judgement]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The samples of one round, by why they were chosen."""
+
+    random: Indices
+    """Drawn at random from those not trained on yet; all of the first round."""
+    errors: Indices
+    """What the model got wrong."""
+    similar: Indices
+    """Similar to the errors of a cluster."""
+    replayed: Indices
+    """Trained on before."""
+    clusters: tuple[Indices, ...]
+    """Of each cluster the errors nearest to its centre."""
+    looked_at: int
+    """Samples that were judged to find the errors: a forward pass each."""
+
+    @property
+    def indices(self) -> Indices:
+        return np.concatenate([self.random, self.errors, self.similar, self.replayed])
+
+
+class HardClusters(torch.utils.data.Sampler[int]):
+    """Gives each round the samples most worth training on: errors of the model so far and what resembles them.
+
+    The first round is a random share of all samples. Each later one begins with a look at samples in a new random
+    order, those not trained on yet first, until a preset number of errors is found; these are clustered by the
+    direction of their features (k-means, in small batches), and for each cluster as many more samples are taken that
+    are similar to it (CN112733932A). Samples trained on before and fresh random ones fill the round, so that all rounds
+    are equally long and the learning rate can be scheduled. Errors are judged again each round: what is wrong with
+    confidence several rounds in a row is probably labelled wrongly, is listed in `quarantined` and left out.
+
+    >>> import torch
+    >>> x = torch.rand(2000, 2)
+    >>> y = (x.norm(dim=1) < 0.8).long()
+    >>> body = torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.GELU())
+    >>> model = torch.nn.Sequential(body, torch.nn.Linear(32, 2))
+    >>> optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    >>> @torch.no_grad()
+    ... def judge(indices):
+    ...     confidence, answer = model(x[indices]).softmax(dim=1).max(dim=1)
+    ...     return Judgement((answer != y[indices]).numpy(), body(x[indices]).numpy(), confidence.numpy())
+    >>> sampler = HardClusters(len(x), judge, first_share=0.2, errors=100, seed=0)
+    >>> for number in range(5):
+    ...     sampler.begin_round(number)
+    ...     for batch in torch.utils.data.BatchSampler(sampler, 32, drop_last=False):
+    ...         optimizer.zero_grad()
+    ...         torch.nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+    ...         _ = optimizer.step()
+    >>> len(sampler), len(sampler.choice.errors) <= 100
+    (400, True)
+    """
+
+    def __init__(
+        self,
+        n_samples: int,
+        judge: Judge,
+        *,
+        first_share: float = 0.1,
+        second_share: float = 0.2,
+        replay_share: float = 0.2,
+        errors: int = 1_000,
+        n_clusters: int = 16,
+        source: Source = "pool",
+        looks: int | None = None,
+        quarantine_after: int = 3,
+        quarantine_confidence: float = 0.9,
+        labels: Sequence[int] | None = None,
+        n_classes: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        """`first_share`: of all samples, how many make a round. `second_share`: of a round, how many are taken for
+        their similarity to clusters, the same number for each; from the `source`: the `pool` that was looked at, or
+        the `errors` themselves, which then come twice. `replay_share`: of a round, how many were trained on before.
+        `errors`: how many are looked for, and `looks`: at how many samples at most, unless given as many as a round
+        has. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares outside
+        (0, 1], together above 1 for a round, for counts below 1, a class without samples, and in `begin_round` for
+        features that are not finite.
+        """
+        for name, share in (("first_share", first_share), ("second_share", second_share)):
+            _require_share(name, share)
+        _require_share("replay_share", replay_share)
+        if second_share + replay_share > 1:
+            raise ValueError(
+                f"second_share and replay_share: expected at most 1 together, found {second_share + replay_share:g}"
+            )
+        self._size = max(1, round(first_share * n_samples))
+        looks = self._size if looks is None else looks
+        counts = {"n_samples": n_samples, "errors": errors, "n_clusters": n_clusters, "looks": looks}
+        for name, count in (counts | {"quarantine_after": quarantine_after}).items():
+            if count < 1:
+                raise ValueError(f"{name}: expected at least 1, found {count}")
+        if source not in ("pool", "errors"):
+            raise ValueError(f"source: expected 'pool' or 'errors', found {source!r}")
+        if labels is not None:
+            _require_all_classes(labels, n_classes)
+        self._judge, self._source, self._seed = judge, source, seed
+        self._n_similar, self._n_replayed = int(second_share * self._size), int(replay_share * self._size)
+        self._n_errors, self._n_clusters, self._looks = errors, n_clusters, looks
+        self._quarantine_after, self._quarantine_confidence = quarantine_after, quarantine_confidence
+        self._trained = np.zeros(n_samples, dtype=bool)
+        self._rounds_wrong = np.zeros(n_samples, dtype=np.int64)
+        self.choice: Choice | None = None
+
+    def begin_round(self, number: int) -> None:
+        """Chooses the samples of a round, the first being 0, with the model as it is now."""
+        rng = np.random.default_rng((self._seed, number))
+        self.choice = self._first(rng) if number == 0 else self._mined(rng)
+        self._trained[self.choice.indices] = True
+        self._order = rng.permutation(self.choice.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        if self.choice is None:
+            raise ValueError("expected begin_round before the samples are asked for")
+        return iter(self._order.tolist())
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def quarantined(self) -> Indices:
+        """The samples that are probably labelled wrongly."""
+        return np.flatnonzero(self._rounds_wrong >= self._quarantine_after)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What it knows of the samples between two rounds."""
+        return {"trained": torch.from_numpy(self._trained), "rounds_wrong": torch.from_numpy(self._rounds_wrong)}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Goes on where `state_dict` was taken, with the next round."""
+        self._trained = state["trained"].numpy().copy()
+        self._rounds_wrong = state["rounds_wrong"].numpy().copy()
+
+    def _first(self, rng: np.random.Generator) -> Choice:
+        drawn = rng.permutation(len(self._trained))[: self._size]
+        none = np.zeros(0, np.int64)
+        return Choice(drawn, none, none, none, (), 0)
+
+    def _mined(self, rng: np.random.Generator) -> Choice:
+        seen, judged = self._look(rng)
+        self._suspect(seen, judged)
+        trusted = self._rounds_wrong[seen] < self._quarantine_after
+        at_errors = np.flatnonzero(judged.wrong & trusted)[: min(self._n_errors, self._room)]
+        at_right = np.flatnonzero(~judged.wrong)
+        groups, centres = _clusters(judged.features[at_errors], self._n_clusters, rng)
+        errors = seen[at_errors]
+        if self._source == "pool":
+            similar = seen[at_right[_nearest(judged.features[at_right], centres, self._n_similar)]]
+        else:
+            shares = _even_shares(self._n_similar, len(groups))
+            drawn = [rng.choice(errors[group], share) for group, share in zip(groups, shares, strict=True)]
+            similar = np.concatenate([np.zeros(0, np.int64), *drawn])
+        free = self._rounds_wrong < self._quarantine_after
+        free[errors] = free[similar] = False
+        replayed = _drawn(rng, np.flatnonzero(free & self._trained), self._n_replayed)
+        free[replayed] = False
+        chosen = np.concatenate([errors, similar, replayed])
+        examples = tuple(errors[group[:EXAMPLES]] for group in groups)
+        return Choice(self._fresh(rng, free, chosen), errors, similar, replayed, examples, len(seen))
+
+    @property
+    def _room(self) -> int:
+        """The most errors that a round takes."""
+        return self._size - self._n_similar - self._n_replayed
+
+    def _look(self, rng: np.random.Generator) -> tuple[Indices, Judgement]:
+        """Judges what was wrong before, then others in a new order, until there are enough errors or looks."""
+        again = np.flatnonzero((self._rounds_wrong > 0) & (self._rounds_wrong < self._quarantine_after))
+        others = rng.permutation(np.flatnonzero(self._rounds_wrong == 0))
+        others = others[np.argsort(self._trained[others], kind="stable")]
+        order = np.concatenate([again, others])[: max(self._looks, len(again))]
+        parts: list[Judgement] = []
+        n_wrong = n_seen = 0
+        while n_seen < len(order) and (n_wrong < self._n_errors or n_seen < len(again)):
+            part = self._judge(order[n_seen : n_seen + LOOKED_AT_ONCE])
+            if not np.isfinite(part.features).all():
+                raise ValueError(
+                    f"features: expected finite numbers, found {part.features[~np.isfinite(part.features)][0]}"
+                )
+            parts.append(part)
+            n_wrong += int(part.wrong.sum())
+            n_seen += len(part.wrong)
+        fields = ("wrong", "features", "confidence")
+        return order[:n_seen], Judgement(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+    def _suspect(self, seen: Indices, judged: Judgement) -> None:
+        """Counts in how many rounds in a row each sample was wrong with confidence."""
+        sure = judged.wrong & (judged.confidence >= self._quarantine_confidence)
+        self._rounds_wrong[seen] = np.where(sure, self._rounds_wrong[seen] + 1, 0)
+
+    def _fresh(self, rng: np.random.Generator, free: npt.NDArray[np.bool_], chosen: Indices) -> Indices:
+        """Random samples that fill the round: not trained on yet if there are, else others, at last some twice."""
+        wanted = self._size - len(chosen)
+        new = _drawn(rng, np.flatnonzero(free & ~self._trained), wanted)
+        old = _drawn(rng, np.flatnonzero(free & self._trained), wanted - len(new))
+        rest = wanted - len(new) - len(old)
+        there = np.concatenate([new, old, chosen])
+        return np.concatenate([new, old, rng.choice(there, rest) if rest else there[:0]])
+
+
+def _clusters(
+    features: npt.NDArray[np.float32], n_clusters: int, rng: np.random.Generator
+) -> tuple[list[Indices], npt.NDArray[np.float32]]:
+    """The rows of each cluster, nearest to its centre first, and the centres `(n, n_features)`; none for no rows."""
+    if not len(features):
+        return [], np.zeros((0, features.shape[1]), np.float32)
+    from sklearn.cluster import MiniBatchKMeans
+
+    directions = _directions(features)
+    different = len(np.unique(directions, axis=0))
+    means = MiniBatchKMeans(min(n_clusters, different), n_init=1, random_state=int(rng.integers(2**31)))
+    to_centres = means.fit_transform(directions)
+    groups = []
+    for number in np.unique(means.labels_):
+        rows = np.flatnonzero(means.labels_ == number)
+        groups.append(rows[np.argsort(to_centres[rows, number], kind="stable")])
+    return groups, means.cluster_centers_[np.unique(means.labels_)].astype(np.float32)
+
+
+def _nearest(features: npt.NDArray[np.float32], centres: npt.NDArray[np.float32], wanted: int) -> Indices:
+    """The rows nearest to the centres by direction, the same number for each, none twice."""
+    closeness = _directions(features) @ _directions(centres).T
+    taken: list[Indices] = []
+    for number, share in enumerate(_even_shares(wanted, len(centres))):
+        rows = np.argsort(-closeness[:, number], kind="stable")[:share]
+        closeness[rows] = -np.inf
+        taken.append(rows)
+    return np.concatenate([np.zeros(0, np.int64), *taken])[: len(features)]
+
+
+def _directions(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+
+
+def _even_shares(total: int, parts: int) -> list[int]:
+    return [total // parts + (number < total % parts) for number in range(parts)]
+
+
+def _drawn(rng: np.random.Generator, among: Indices, wanted: int) -> Indices:
+    return rng.permutation(among)[: max(0, wanted)]
+
+
+def _require_share(name: str, share: float) -> None:
+    if not 0 < share <= 1:
+        raise ValueError(f"{name}: expected a share above 0 and at most 1, found {share}")
+
+
+def _require_all_classes(labels: Sequence[int] | npt.NDArray[Any], n_classes: int | None) -> None:
+    found = np.unique(np.asarray(labels))
+    missing = np.setdiff1d(np.arange(int(found.max()) + 1 if n_classes is None else n_classes), found)
+    if len(missing):
+        raise ValueError(f"labels: expected samples of every class, found none of class {missing[0]}")

@@ -1,0 +1,158 @@
+"""Strategies in a fit: each alone and all at once, interrupted and not, with their ledger."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny import CONFIG, recorded
+from torch import nn
+
+from agentlab.errors import InputError
+from agentlab.extractor import FrozenExtractor, StrategicSeams, fit
+from agentlab.extractor.network import ExtractorNetwork
+from agentlab.recipe import HardClustersConfig, ModeChoiceConfig, Strategies
+from agentlab.recording import Recording
+
+OPTIONS: dict[str, Any] = {"device": "cpu", "threads": 1}
+LONGER = replace(CONFIG, epochs=6, batch_size=8)
+MINING = HardClustersConfig(first_share=0.25, clusters=3, cost=1.0)
+COMPARING = ModeChoiceConfig(stages=(0.3,), steps=2)
+NAMES = ("hard-clusters", "mode-choice", "fixnorm")
+SOME = [names for n in range(4) for names in itertools.combinations(NAMES, n)]
+
+
+def fitted(recording: Recording, out: Path, use: tuple[str, ...], **options: Any) -> FrozenExtractor:
+    seams = StrategicSeams(Strategies(use, MINING, COMPARING))  # type: ignore[arg-type]
+    return fit([recording], LONGER, out, seams=seams, **OPTIONS, **options)
+
+
+def ledger(extractor: FrozenExtractor) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((extractor.folder / "ledger.json").read_text())
+    return content
+
+
+@pytest.mark.parametrize("use", SOME, ids=lambda use: "+".join(use) or "none")
+def test_all_combinations_fit_and_the_result_is_plain(use, squares: Recording, tmp_path: Path):
+    extractor = fitted(squares, tmp_path / "out", use)
+    assert not any("parametrizations" in name for name in extractor.state_dict())
+    assert type(extractor.eye.network.join[0][0]) is nn.Linear
+    assert set(ledger(extractor)["strategies"]) == set(use)
+    assert np.isfinite(extractor.features(squares[0].frames(0, 3))).all()
+
+
+@pytest.mark.parametrize("use", [("hard-clusters",), ("fixnorm",), ("hard-clusters", "fixnorm")])
+def test_equal_seeds_give_equal_weights(use, squares: Recording, tmp_path: Path):
+    prints = {fitted(squares, tmp_path / name, use, seed=3).fingerprint for name in "ab"}
+    assert len(prints) == 1
+
+
+class Interrupt:
+    """Metrics that stop the fit after some stages, as Ctrl-C would."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.lines = after, []
+
+    def write(self, step: int, **numbers: float) -> None:
+        self.lines.append(numbers)
+        if step > self.after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stages", [1, 2, 4])
+def test_a_fit_that_was_interrupted_goes_on_as_a_whole_one(stages, squares: Recording, tmp_path: Path):
+    use = ("hard-clusters", "fixnorm")
+    whole = fitted(squares, tmp_path / "whole", use)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(squares, tmp_path / "out", use, checkpoint=tmp_path / "kept", metrics=Interrupt(stages))
+    resumed = fitted(squares, tmp_path / "out", use, checkpoint=tmp_path / "kept")
+    assert resumed.fingerprint == whole.fingerprint
+    for name in ("samples_forward", "samples_backward", "strategies"):
+        assert ledger(resumed)[name] == ledger(whole)[name]
+
+
+def test_a_checkpoint_of_other_strategies_is_refused(squares: Recording, tmp_path: Path):
+    with pytest.raises(KeyboardInterrupt):
+        fitted(squares, tmp_path / "out", (), checkpoint=tmp_path / "kept", metrics=Interrupt(1))
+    with pytest.raises(InputError, match="strategies"):
+        fitted(squares, tmp_path / "out", ("fixnorm",), checkpoint=tmp_path / "kept")
+
+
+def test_norms_stay_what_they_were(squares: Recording, tmp_path: Path):
+    metrics = Interrupt(after=99)
+    fitted(squares, tmp_path / "out", ("fixnorm",), metrics=metrics)
+    first = {name: value for name, value in metrics.lines[0].items() if name.startswith("norm_")}
+    assert len(first) == 4
+    for line in metrics.lines:
+        assert {name: line[name] for name in first} == pytest.approx(first, rel=1e-6)
+
+
+def test_the_ledger_counts_what_was_trained_on_and_looked_at(squares: Recording, tmp_path: Path):
+    plain, mined = (ledger(fitted(squares, tmp_path / str(use), use)) for use in ((), ("hard-clusters",)))
+    n = 27 * LONGER.epochs
+    assert plain["samples_backward"] == n * (plain["samples_backward"] // n)
+    rounds = mined["strategies"]["hard-clusters"]["rounds"]
+    trained = sum(counts[part] for counts in rounds for part in ("random", "errors", "similar", "replayed"))
+    assert mined["samples_backward"] == trained
+    looked_at = sum(counts["looked_at"] for counts in rounds)
+    assert mined["samples_forward"] >= trained + looked_at
+    assert mined["cost"] == mined["samples_forward"] + 2 * mined["samples_backward"]
+
+
+def test_the_cost_of_a_fit_with_hard_clusters_is_the_share_that_was_asked_for(squares: Recording, tmp_path: Path):
+    costs = []
+    for cost in (0.25, 0.5, 1.0):
+        seams = StrategicSeams(Strategies(("hard-clusters",), replace(MINING, cost=cost)))
+        fit([squares], replace(LONGER, epochs=16), tmp_path / str(cost), seams=seams, **OPTIONS)
+        costs.append(json.loads((tmp_path / str(cost) / "ledger.json").read_text())["samples_backward"])
+    assert costs[0] / costs[2] == pytest.approx(0.25, abs=0.06)
+    assert costs[1] / costs[2] == pytest.approx(0.5, abs=0.06)
+
+
+def test_modes_that_were_compared_are_in_the_ledger(squares: Recording, tmp_path: Path):
+    entry = ledger(fitted(squares, tmp_path / "out", ("mode-choice",)))["strategies"]["mode-choice"]
+    (comparison,) = entry["comparisons"]
+    assert set(comparison["trials"]) == {"float32", "bfloat16"}
+    assert entry["mode"] == comparison["after"]
+
+
+def test_frames_darkened_for_the_look_are_not_trained_on(squares: Recording, tmp_path: Path, monkeypatch):
+    """Judged frames differ a little from the recorded ones; frames of updates are those."""
+    seen: dict[str, list[int]] = {"train": [], "eval": []}
+    forward = ExtractorNetwork.forward
+
+    def noted(self: Any, frames: torch.Tensor) -> torch.Tensor:
+        seen["train" if self.training else "eval"].append(int(frames.max()))
+        return forward(self, frames)
+
+    monkeypatch.setattr(ExtractorNetwork, "forward", noted)
+    fitted(squares, tmp_path / "out", ("hard-clusters",))
+    assert set(seen["train"]) == {255}
+    assert min(seen["eval"]) < 255
+
+
+@pytest.mark.parametrize(
+    ("strategies", "message"),
+    [
+        (Strategies(("hard-clusters",), HardClustersConfig(second_share=0.8, replay_share=0.8)), "hard_clusters: second"),
+        (Strategies(("mode-choice",), mode_choice=ModeChoiceConfig(modes=("float32",))), "mode_choice: modes: expected at"),
+        (Strategies(("mode-choice",), mode_choice=ModeChoiceConfig(modes=("float32", "int8"))), "unknown mode 'int8'"),
+        (Strategies(("mode-choice",), mode_choice=ModeChoiceConfig(stages=(0.5, 0.1))), "mode_choice: stages: expected"),
+    ],
+)
+def test_settings_that_a_strategy_refuses_are_bad_input(strategies, message, squares: Recording, tmp_path: Path):
+    with pytest.raises(InputError, match=message):
+        fit([squares], LONGER, tmp_path / "out", seams=StrategicSeams(strategies), **OPTIONS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_class_that_no_frame_has_is_bad_input(tmp_path: Path):
+    recording = recorded("games:Test/Titled-v0", tmp_path / "titled")
+    with pytest.raises(InputError, match="label 'screen': expected frames of every class .* found none of 'won'"):
+        fitted(recording, tmp_path / "out", ("hard-clusters",))

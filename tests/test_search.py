@@ -1,0 +1,143 @@
+"""Searching: stored trial by trial, gone on with after any stop, with failures noted and nothing run twice."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from agentlab.errors import InputError, InterruptedWorkError
+from agentlab.progress import NoProgress
+from agentlab.recipe import Recipe
+from agentlab.search import Search
+from agentlab.space import Between, OneOf
+from agentlab.strategies import RandomPatience
+
+RECIPE = Recipe(env="agentlab/Catch-v0")
+SPACE = {"extractor.channels": OneOf((4, 8, 16)), "extractor.dropout": Between(0.0, 0.5)}
+RATES = {"extractor.learning_rate": Between(1e-4, 1e-1, log=True)}
+
+
+class Scored:
+    """Scores a recipe by a formula; stops or fails where it is told to."""
+
+    def __init__(self, stop_at: int | None = None, fail_at: tuple[int, ...] = ()) -> None:
+        self.ran: list[tuple[int, Recipe]] = []
+        self.stop_at, self.fail_at = stop_at, fail_at
+
+    def __call__(self, recipe: Recipe, path: Path) -> float:
+        number = int(path.name)
+        if number == self.stop_at:
+            self.stop_at = None
+            raise KeyboardInterrupt
+        self.ran.append((number, recipe))
+        if number in self.fail_at:
+            raise RuntimeError("out of memory")
+        rate = recipe.extractor.learning_rate
+        return recipe.extractor.channels - recipe.extractor.dropout - math.log(rate / 3e-3) ** 2
+
+
+def run(out: Path, score: Scored, space=SPACE, method="tpe", **settings):
+    out.mkdir(exist_ok=True)
+    return Search(RECIPE, space, out, storage=None, method=method).run(RECIPE, score, progress=NoProgress(), **settings)
+
+
+def test_the_best_trial_is_found_and_all_are_kept(tmp_path: Path):
+    score = Scored()
+    found = run(tmp_path, score, trials=12)
+    assert [number for number, _ in score.ran] == list(range(12)) == [trial["number"] for trial in found["trials"]]
+    assert found["best"]["score"] == max(trial["score"] for trial in found["trials"])
+    assert found["best"]["values"]["extractor.channels"] == 16
+    assert (tmp_path / "search.json").exists()
+
+
+@pytest.mark.parametrize("stop_at", [0, 3, 7])
+@pytest.mark.parametrize(("space", "method"), [(SPACE, "tpe"), (SPACE, "random"), (RATES, "rates")])
+def test_a_search_that_was_stopped_goes_on_as_a_whole_one(stop_at, space, method, tmp_path: Path):
+    whole = run(tmp_path / "whole", Scored(), space, method, trials=8)
+    score = Scored(stop_at=stop_at)
+    with pytest.raises(InterruptedWorkError, match=f"goes on with trial {stop_at}"):
+        run(tmp_path / "stopped", score, space, method, trials=8)
+    resumed = run(tmp_path / "stopped", score, space, method, trials=8)
+    assert sorted(number for number, _ in score.ran) == list(range(8))
+    assert [trial["values"] for trial in resumed["trials"]] == [trial["values"] for trial in whole["trials"]]
+
+
+def test_more_trials_may_be_asked_for_later(tmp_path: Path):
+    score = Scored()
+    run(tmp_path, score, trials=3)
+    assert len(run(tmp_path, score, trials=5)["trials"]) == 5
+    assert len(score.ran) == 5
+
+
+def test_no_values_are_tried_twice_and_an_exhausted_space_ends_the_search(tmp_path: Path):
+    found = run(tmp_path, Scored(), {"extractor.channels": OneOf((4, 8, 16))}, trials=20)
+    assert sorted(trial["values"]["extractor.channels"] for trial in found["trials"]) == [4, 8, 16]
+
+
+def test_a_trial_that_fails_is_noted_and_the_search_goes_on(tmp_path: Path):
+    found = run(tmp_path, Scored(fail_at=(1, 2)), trials=5)
+    assert [trial["error"] for trial in found["trials"]] == [
+        None,
+        "RuntimeError: out of memory",
+        "RuntimeError: out of memory",
+        None,
+        None,
+    ]
+
+
+def test_all_trials_failed_is_an_error(tmp_path: Path):
+    with pytest.raises(InputError, match="all trials failed; the last: RuntimeError: out of memory"):
+        run(tmp_path, Scored(fail_at=(0, 1, 2)), trials=3)
+
+
+def test_a_score_that_is_no_number_is_a_failure(tmp_path: Path):
+    out = tmp_path / "s"
+    out.mkdir()
+    searched = Search(RECIPE, SPACE, out, storage=None, method="random")
+    with pytest.raises(InputError, match="all trials failed"):
+        searched.run(RECIPE, lambda recipe, path: math.nan, trials=2, progress=NoProgress())
+
+
+def test_patience_ends_it_also_when_it_is_gone_on_with(tmp_path: Path):
+    def patience() -> RandomPatience:
+        return RandomPatience(10, 0.8, p=math.log(0.375))
+
+    whole = run(tmp_path / "whole", Scored(), trials=100, patience=patience())
+    assert whole["patience"]["misses"] == 3
+    score = Scored(stop_at=2)
+    with pytest.raises(InterruptedWorkError):
+        run(tmp_path / "stopped", score, trials=100, patience=patience())
+    assert run(tmp_path / "stopped", score, trials=100, patience=patience())["patience"] == whole["patience"]
+
+
+def test_time_that_is_up_ends_it(tmp_path: Path):
+    with pytest.raises(InputError, match="none ran"):
+        run(tmp_path, Scored(), timeout_s=0.0)
+
+
+def test_rates_begin_on_a_third_of_the_budget(tmp_path: Path):
+    score = Scored()
+    found = run(tmp_path, score, RATES, "rates", trials=8)
+    assert [trial["budget"] for trial in found["trials"]] == [pytest.approx(1 / 3)] * 5 + [1.0] * 3
+    epochs = [recipe.extractor.epochs for _, recipe in score.ran]
+    assert epochs == [round(RECIPE.extractor.epochs / 3)] * 5 + [RECIPE.extractor.epochs] * 3
+    assert found["best"]["values"]["extractor.learning_rate"] == pytest.approx(3e-3, rel=0.1)
+
+
+def test_another_search_in_the_same_storage_is_refused(tmp_path: Path):
+    run(tmp_path, Scored(), trials=1)
+    with pytest.raises(InputError, match="holds a search of another recipe, space or method"):
+        run(tmp_path, Scored(), RATES, trials=1)
+
+
+@pytest.mark.parametrize("storage", ["nonsense", "sqlite:////no/such/folder/x.db", "mydb://x"])
+def test_a_storage_that_cannot_be_used_is_named(storage, tmp_path: Path):
+    with pytest.raises(InputError, match=f"storage {storage}: cannot be used"):
+        Search(RECIPE, SPACE, tmp_path, storage=storage, method="tpe")
+
+
+def test_rates_are_searched_in_a_space_of_one_number(tmp_path: Path):
+    with pytest.raises(InputError, match="method rates: expected a space of one number above 0"):
+        Search(RECIPE, SPACE, tmp_path, storage=None, method="rates")
