@@ -1,0 +1,148 @@
+"""What hard clusters are worth: the share of labels read at half the cost, beside full data and other ways to save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentlab.bench.drawing import BLUE, GREY, drawn
+from agentlab.bench.fits import fitted, kept
+from agentlab.bench.labelled_games import GAMES, recorded
+from agentlab.bench.rivals import RS2, InfoBatch, SelectiveBackprop
+from agentlab.extractor import StrategicSeams
+from agentlab.extractor.dataset import FrameDataset
+from agentlab.extractor.learner import Learner, Seams, StageRunner, StageSampler
+from agentlab.progress import Progress
+from agentlab.recipe import ExtractorConfig, HardClustersConfig, Strategies
+from agentlab.statistics import bootstrap_interval
+
+COST = 0.5
+SUBSET = 0.1
+FLIPPED = 0.05
+
+METHODS: Mapping[str, Any] = {
+    "all frames": Seams,
+    "hard clusters": lambda: StrategicSeams(Strategies(("hard-clusters",), HardClustersConfig(cost=COST))),
+    "RS2": lambda: RS2(SUBSET, COST),
+    "InfoBatch": lambda: InfoBatch(COST),
+    "selective backprop": lambda: SelectiveBackprop(COST),
+}
+FLIPPED_METHODS = ("hard clusters", "RS2")
+
+
+class Flipped(Seams):
+    """Another's seams, on frames of which some have the labels of others."""
+
+    def __init__(self, seams: Seams, share: float) -> None:
+        self._seams, self._share = seams, share
+
+    def sampler(self, data: FrameDataset, learner: Learner, config: ExtractorConfig, seed: int) -> StageSampler:
+        rng = np.random.default_rng((seed, 0xF11))
+        flipped, others = rng.permutation(len(data))[: 2 * int(self._share * len(data))].reshape(2, -1)
+        data.labels[flipped] = data.labels[others]
+        return self._seams.sampler(data, learner, config, seed)
+
+    def stages(self, data: FrameDataset, learner: Learner) -> StageRunner:
+        return self._seams.stages(data, learner)
+
+    def entries(self) -> dict[str, Any]:
+        return self._seams.entries()
+
+
+def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, progress: Progress) -> dict[str, Any]:
+    """Fits each game with each method and seed, also with 5% of the labels flipped, all at half the cost of all frames.
+
+    Each method's learning rate decays over its whole budget.
+    """
+    recordings = recorded(GAMES, frames, out / "frames", progress)
+    games: dict[str, Any] = {}
+    for game, recording in recordings.items():
+        found: dict[str, list[dict[str, Any]]] = {}
+        for seed in range(seeds):
+            for method in METHODS:
+                found.setdefault(method, []).append(_fit(out, game, recording, method, seed, 0.0, config, progress))
+            for method in FLIPPED_METHODS:
+                name = f"{method}, labels flipped"
+                found.setdefault(name, []).append(_fit(out, game, recording, method, seed, FLIPPED, config, progress))
+        games[game] = found
+    return {"frames": frames, "seeds": seeds, "cost": COST, "games": games, "overall": _overall(games)}
+
+
+def _fit(
+    out: Path, game: str, recording: Any, method: str, seed: int, flipped: float, config: ExtractorConfig, progress: Progress
+) -> dict[str, Any]:
+    name = f"{method}{' flipped' if flipped else ''}".replace(" ", "-")
+
+    def make() -> dict[str, Any]:
+        progress.say(f"hard-clusters: {game}, {name}, seed {seed}")
+        seams = METHODS[method]()
+        result = fitted(recording, config, Flipped(seams, flipped) if flipped else seams, seed, progress)
+        return {key: result[key] for key in ("read", "cost", "seconds")}
+
+    return kept(out / "hard-clusters" / game / f"{name}-{seed}.json", make)
+
+
+def _overall(games: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> dict[str, Any]:
+    """Of each method the median share read, in per cent, and how far it is from full data's, in percentage points, over
+    games and seeds with its interval."""
+    methods = next(iter(games.values()))
+    overall = {}
+    for method in methods:
+        gaps = [
+            [100 * (run["read"] - full["read"]) for run, full in zip(runs[method], runs["all frames"], strict=True)]
+            for runs in games.values()
+        ]
+        cost = [
+            run["cost"] / full["cost"]
+            for runs in games.values()
+            for run, full in zip(runs[method], runs["all frames"], strict=True)
+        ]
+        seconds = [
+            run["seconds"] / full["seconds"]
+            for runs in games.values()
+            for run, full in zip(runs[method], runs["all frames"], strict=True)
+        ]
+        low, high = bootstrap_interval(*map(np.asarray, gaps), statistic=lambda runs: np.median(runs, axis=-1))
+        overall[method] = {
+            "read": float(np.median([100 * run["read"] for runs in games.values() for run in runs[method]])),
+            "gap_pp": float(np.median(gaps)),
+            "gap_pp_ci95": [low, high],
+            "cost": float(np.median(cost)),
+            "seconds": float(np.median(seconds)),
+        }
+    return overall
+
+
+def table(found: Mapping[str, Any]) -> str:
+    lines = [
+        f"hard clusters: labels read on held-out episodes, {len(found['games'])} games, {found['frames']:,} frames, "
+        f"seeds: {found['seeds']}; medians",
+        f"{'method':<36}{'read':>9}{'against all frames':>22}{'95% interval':>20}{'cost':>8}{'time':>8}",
+    ]
+    for method, row in found["overall"].items():
+        low, high = row["gap_pp_ci95"]
+        lines.append(
+            f"{method:<36}{row['read']:>8.2f}%{row['gap_pp']:>19.2f} pp{f'{low:.2f} to {high:.2f}':>20}"
+            f"{row['cost']:>8.2f}{row['seconds']:>8.2f}"
+        )
+    return "\n".join(lines)
+
+
+def plot(found: Mapping[str, Any], path: Path) -> None:
+    """A row a method: how far the share read is from that with all frames, a dot a fit."""
+    rows = [method for method in found["overall"] if method != "all frames"]
+    with drawn(path, 8, 0.8 + 0.45 * len(rows)) as axes:
+        for place, method in enumerate(reversed(rows)):
+            gaps = [
+                100 * (run["read"] - full["read"])
+                for runs in found["games"].values()
+                for run, full in zip(runs[method], runs["all frames"], strict=True)
+            ]
+            axes.plot(gaps, [place] * len(gaps), "o", color=BLUE if "hard" in method else GREY, alpha=0.5, markersize=5)
+            axes.plot([found["overall"][method]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5)
+        axes.axvline(0, color=GREY, linewidth=1)
+        axes.set_yticks(range(len(rows)), list(reversed(rows)))
+        axes.set_xlabel(f"share of labels read against all frames, percentage points, at {found['cost']:.0%} of the cost")
