@@ -109,9 +109,7 @@ def search(
         recordings = _record(recipe, RunFolder(out), progress)
         recipe = replace(recipe, recordings=tuple(str(recording.path) for recording in recordings))
     score = partial(_score_of_eye if objective == "eye" else _score_of_run, progress=progress)
-    return searched.run(
-        recipe, score, trials=trials, timeout_s=timeout_s, patience=patience, progress=progress
-    )
+    return searched.run(recipe, score, trials=trials, timeout_s=timeout_s, patience=patience, progress=progress)
 
 
 def _patience(recipe: Recipe) -> RandomPatience | None:

@@ -180,7 +180,9 @@ class Search:
         whole = [trial for trial in trials if trial["score"] is not None and trial["budget"] == 1]
         scored = whole or [trial for trial in trials if trial["score"] is not None]
         if not scored:
-            raise InputError(f"{self._out}: all trials failed; the last: {trials[-1]['error'] if trials else 'none ran'}")
+            raise InputError(
+                f"{self._out}: all trials failed; the last: {trials[-1]['error'] if trials else 'none ran'}"
+            )
         best = max(scored, key=lambda trial: trial["score"])
         found = {
             "best": best | {"folder": str(self._out / "trials" / str(best["number"]))},
@@ -243,5 +245,7 @@ def _score(trial: optuna.trial.FrozenTrial) -> float:
 
 
 def _in_words(values: Mapping[str, Any], budget: float) -> str:
-    words = [f"{field} {value:.4g}" if isinstance(value, float) else f"{field} {value}" for field, value in values.items()]
+    words = [
+        f"{field} {value:.4g}" if isinstance(value, float) else f"{field} {value}" for field, value in values.items()
+    ]
     return ", ".join(words) + ("" if budget == 1 else f", {budget:.0%} of the budget")

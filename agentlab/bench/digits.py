@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,7 +41,7 @@ def network(width: int, depth: int = 2, dropout: float = 0.0) -> nn.Sequential:
     """Hidden layers without bias, each with a normalisation, GELU and dropout; a linear layer for the classes."""
     widths = [64, *[width] * depth]
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(widths, widths[1:], strict=False):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out, bias=False), nn.LayerNorm(n_out), nn.GELU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers, nn.Linear(width, 10))
 

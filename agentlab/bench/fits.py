@@ -41,13 +41,21 @@ def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def fitted(recording: Recording, config: ExtractorConfig, seams: Seams, seed: int, progress: Progress) -> dict[str, Any]:
+def fitted(
+    recording: Recording, config: ExtractorConfig, seams: Seams, seed: int, progress: Progress
+) -> dict[str, Any]:
     """What came of a fit: the share of labels read on held-out episodes, its cost and seconds, and the held-out loss
     over time."""
     with tempfile.TemporaryDirectory() as folder:
         timeline = Timeline(time.perf_counter(), [])
         extractor = fit(
-            [recording], config, Path(folder) / "extractor", seed=seed, device="cpu", seams=seams, metrics=timeline,
+            [recording],
+            config,
+            Path(folder) / "extractor",
+            seed=seed,
+            device="cpu",
+            seams=seams,
+            metrics=timeline,
             progress=progress,
         )
         ledger = read_json(extractor.folder / "ledger.json")

@@ -69,7 +69,9 @@ def measure(out: Path, *, seeds: int, progress: Progress) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, (makers, lowest) in OPTIMIZERS.items():
         rates = np.geomspace(lowest, lowest * 1e5, POINTS).tolist()
-        ways = [_sweep(out, f"{name}-{number}", make, rates, WIDTH, seeds, progress) for number, make in enumerate(makers)]
+        ways = [
+            _sweep(out, f"{name}-{number}", make, rates, WIDTH, seeds, progress) for number, make in enumerate(makers)
+        ]
         best = max(ways, key=lambda accuracies: max(np.median(accuracies, axis=1)))
         found[name] = {"rates": rates, "accuracies": best, **_window(rates, best)}
         if name in ("FixNorm", "AdamW"):
@@ -179,5 +181,3 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
         axes.set(xscale="log", ylim=(best - 15, best + 1), xlabel="learning rate, as a multiple of the middle good one")
         axes.set_ylabel("test accuracy, %")
         axes.legend(frameon=False)
-
-

@@ -72,7 +72,14 @@ def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, prog
 
 
 def _fit(
-    out: Path, game: str, recording: Any, method: str, seed: int, flipped: float, config: ExtractorConfig, progress: Progress
+    out: Path,
+    game: str,
+    recording: Any,
+    method: str,
+    seed: int,
+    flipped: float,
+    config: ExtractorConfig,
+    progress: Progress,
 ) -> dict[str, Any]:
     name = f"{method}{' flipped' if flipped else ''}".replace(" ", "-")
 
@@ -142,7 +149,11 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
                 for run, full in zip(runs[method], runs["all frames"], strict=True)
             ]
             axes.plot(gaps, [place] * len(gaps), "o", color=BLUE if "hard" in method else GREY, alpha=0.5, markersize=5)
-            axes.plot([found["overall"][method]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5)
+            axes.plot(
+                [found["overall"][method]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5
+            )
         axes.axvline(0, color=GREY, linewidth=1)
         axes.set_yticks(range(len(rows)), list(reversed(rows)))
-        axes.set_xlabel(f"share of labels read against all frames, percentage points, at {found['cost']:.0%} of the cost")
+        axes.set_xlabel(
+            f"share of labels read against all frames, percentage points, at {found['cost']:.0%} of the cost"
+        )

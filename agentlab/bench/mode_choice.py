@@ -35,9 +35,7 @@ def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, prog
     cases = []
     for game, recording in recordings.items():
         for seed in range(seeds):
-            runs = {
-                name: _fit(out, game, recording, name, seed, config, progress) for name in (*FIXED, CHOSEN)
-            }
+            runs = {name: _fit(out, game, recording, name, seed, config, progress) for name in (*FIXED, CHOSEN)}
             target = SLACK * max(runs[name]["timeline"][-1][1] for name in FIXED)
             times = {name: _time_to(run["timeline"], target) for name, run in runs.items()}
             best = min(times[name] for name in FIXED)
@@ -76,7 +74,9 @@ def _time_to(timeline: Sequence[Sequence[float]], target: float) -> float:
 def table(found: Mapping[str, Any]) -> str:
     lines = [
         f"mode choice: seconds until the held-out loss of the worse fixed mode, seeds: {found['seeds']}",
-        f"{'game':<12}{'seed':>5}" + "".join(f"{name:>14}" for name in (*FIXED, CHOSEN)) + f"{'against best':>14}{'chosen':>12}{'probing':>10}",
+        f"{'game':<12}{'seed':>5}"
+        + "".join(f"{name:>14}" for name in (*FIXED, CHOSEN))
+        + f"{'against best':>14}{'chosen':>12}{'probing':>10}",
     ]
     for case in found["cases"]:
         times = "".join(f"{case['seconds_to_target'][name]:>14.1f}" for name in (*FIXED, CHOSEN))
@@ -99,7 +99,9 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
         for place, case in enumerate(reversed(cases)):
             for name, marker in (("float32", "s"), ("bfloat16", "^"), (CHOSEN, "o")):
                 colour = BLUE if name == CHOSEN else GREY
-                axes.plot(case["seconds_to_target"][name], place, marker, color=colour, label=name if place == 0 else None)
+                axes.plot(
+                    case["seconds_to_target"][name], place, marker, color=colour, label=name if place == 0 else None
+                )
         axes.set_yticks(range(len(cases)), [f"{case['game']}, seed {case['seed']}" for case in reversed(cases)])
         axes.set(xlabel="seconds until the held-out loss is reached", xlim=(0, None))
         axes.legend(frameon=False)

@@ -117,7 +117,11 @@ def split_three(
     if sum(map(len, rest)) < 2:
         raise InputError(f"{recordings[0].path}: expected at least 3 episodes to choose by one of them, found fewer")
     trained_on, validated_on = _divided(rest, validation, seed + 1)
-    return FrameDataset(_joined(trained_on), limit), FrameDataset(_joined(validated_on)), FrameDataset(_joined(held_out))
+    return (
+        FrameDataset(_joined(trained_on), limit),
+        FrameDataset(_joined(validated_on)),
+        FrameDataset(_joined(held_out)),
+    )
 
 
 def _divided(

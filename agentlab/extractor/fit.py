@@ -98,7 +98,9 @@ def fit(
             read = rightness(schema, validated_on.labels, predict(learner.eye, validated_on)).mean()
             found["validation"] = {"read": float(read), "frames": len(validated_on)}
         ledger = learner.ledger.entry(time.monotonic() - began_s, seed, seams.entries())
-        return _freeze(learner.eye, recordings, held_out, found, ledger, config, out, seed=seed, device=device, force=force)
+        return _freeze(
+            learner.eye, recordings, held_out, found, ledger, config, out, seed=seed, device=device, force=force
+        )
 
 
 def _datasets(

@@ -41,13 +41,19 @@ def _best(found: Mapping[str, Any]) -> Html:
     rows = [[field, _brief(value)] for field, value in best["values"].items()]
     said = f"Trial {best['number']} scored {best['score']:.4f}; {best['folder']} holds it."
     patience = found["patience"]
-    spent = "" if patience is None else f" Patience drawn: {patience['patience']} of {patience['rounds']} rounds, spent: {patience['rounds_done']}."
+    spent = (
+        ""
+        if patience is None
+        else f" Patience drawn: {patience['patience']} of {patience['rounds']} rounds, spent: {patience['rounds_done']}."
+    )
     return section("Best", tag("p", said + spent), table(["Field", "Value"], rows, "Its values"), id_="best")
 
 
 def _progress(found: Mapping[str, Any]) -> Html:
     scored = _scored(found)
-    best_so_far = [(number, max(score for _, score in scored[: index + 1])) for index, (number, score) in enumerate(scored)]
+    best_so_far = [
+        (number, max(score for _, score in scored[: index + 1])) for index, (number, score) in enumerate(scored)
+    ]
     alt = f"Scores of {len(scored)} trials, the best {found['best']['score']:.4f}"
     picture = plots.curve({"score": scored, "best so far": best_so_far}, x="trial", y="score", alt=alt)
     return section("Progress", figure(picture, "The score of each trial, and the best until then."), id_="progress")
@@ -59,7 +65,9 @@ def _values(found: Mapping[str, Any]) -> Html:
     figures = []
     for field, value in fields.items():
         if isinstance(value, int | float):
-            points = sorted((trial["values"][field], trial["score"]) for trial in found["trials"] if trial["score"] is not None)
+            points = sorted(
+                (trial["values"][field], trial["score"]) for trial in found["trials"] if trial["score"] is not None
+            )
             figures.append(figure(plots.points(points, x=field, y="score", alt=f"Scores over {field}"), field))
     return section("Values", tag("div", *figures, class_="grid"), id_="values")
 

@@ -39,7 +39,9 @@ def _costs(ledger: Mapping[str, Any]) -> Html:
         ["Time", duration(ledger["seconds"])],
         ["Peak memory of the process", f"{ledger['peak_memory_bytes'] / 1e6:,.0f} MB"],
     ]
-    return table(["Ledger", ""], rows, "A sample costs 3 forward passes when trained on, 1 when looked at", frozenset({1}))
+    return table(
+        ["Ledger", ""], rows, "A sample costs 3 forward passes when trained on, 1 when looked at", frozenset({1})
+    )
 
 
 def _hard_clusters(entry: Mapping[str, Any]) -> Html:
@@ -79,7 +81,9 @@ def _suspects(places: Sequence[Mapping[str, Any]]) -> Html:
         return tag("p", "No frame seems to be labelled wrongly.")
     rows = [[place["recording"], place["episode"], place["step"]] for place in places[:SHOWN_SUSPECTS]]
     return table(
-        ["Recording", "Episode", "Step"], rows, f"{len(places):,} frames that are probably labelled wrongly; to be looked at"
+        ["Recording", "Episode", "Step"],
+        rows,
+        f"{len(places):,} frames that are probably labelled wrongly; to be looked at",
     )
 
 
@@ -92,7 +96,9 @@ def _mode_choice(entry: Mapping[str, Any]) -> Html:
             rate = f"{number(trial['rate'])} ({number(low)} to {number(high)})"
             rows.append([f"{comparison['at_step']:,}", name, rate, f"{1e3 * trial['step_s']:.1f} ms", said])
     skipped = [tag("p", f"{name}: skipped, for this machine lacks {lack}.") for name, lack in entry["skipped"].items()]
-    compared = table(["Step", "Mode", "Fall of the loss a second", "A step", ""], rows, "Modes compared", frozenset({0, 2, 3}))
+    compared = table(
+        ["Step", "Mode", "Fall of the loss a second", "A step", ""], rows, "Modes compared", frozenset({0, 2, 3})
+    )
     return join(tag("h3", "Mode choice"), tag("p", f"At the end: {entry['mode']}."), compared, *skipped)
 
 

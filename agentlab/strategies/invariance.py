@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-TOLERANCE = 0.01
+TOLERANCE = 0.05
 """The most that doubling a scale-invariant tensor changes, as a share of what another direction of it changes; more
 than nothing, for normalisation adds a small constant to the variance it divides by."""
 WAKING = 0.1

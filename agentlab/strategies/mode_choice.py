@@ -225,13 +225,11 @@ class ModeChoice:
             raise ValueError(f"modes: expected one that runs on this machine, which lacks {self.skipped}")
         if self.mode not in self.modes:
             self.mode = next(iter(self.modes))
-        if any(mode.compiled for mode in self.modes.values()):
-            model.compile()
 
     def _under(self, name: str, training: Training, batches: Iterable[Any]) -> Generator[Any, None, int]:
         """Steps under a mode; gives what each gave, and at last how many there were."""
         mode, done = self.modes[name], 0
-        with self._switched_on(mode, training.model):
+        with mode.around_stage(training.model):
             for batch in batches:
                 with mode.around_step(training.model):
                     result = training.step(batch)
@@ -239,13 +237,6 @@ class ModeChoice:
                 self.steps_done += 1
                 yield result
         return done
-
-    @contextmanager
-    def _switched_on(self, mode: Mode, model: nn.Module) -> Iterator[None]:
-        is_eager = not mode.compiled and any(other.compiled for other in self.modes.values())
-        stance = torch.compiler.set_stance("force_eager") if is_eager else nullcontext()
-        with mode.around_stage(model), stance:
-            yield
 
     def _compare(self, training: Training, batches: Sequence[Any]) -> list[Any]:
         """Runs the stage under each mode and goes on under the best, from its end; what the steps of that gave."""
@@ -299,8 +290,7 @@ class ModeChoice:
         return runs, trials, winner
 
     def _timed(self, name: str, training: Training, batches: Sequence[Any], start: Snapshot) -> Run:
-        with self._switched_on(self.modes[name], training.model):
-            return _run(self.modes[name], training, batches, start, self._clock)
+        return _run(self.modes[name], training, batches, start, self._clock)
 
 
 Compared: TypeAlias = tuple[dict[str, Run], dict[str, Trial], str]
@@ -308,25 +298,23 @@ Compared: TypeAlias = tuple[dict[str, Run], dict[str, Trial], str]
 
 
 def _run(mode: Mode, training: Training, batches: Sequence[Any], start: Snapshot, clock: Callable[[], float]) -> Run:
-    """The steps of a stage from a snapshot under a mode that is switched on."""
+    """The steps of a stage from a snapshot under a mode."""
     restore(training, start)
     results, times = [], []
-    for batch in batches:
-        began_s = clock()
-        with mode.around_step(training.model):
-            results.append(training.step(batch))
-        _wait_for(training.model)
-        times.append(clock() - began_s)
+    with mode.around_stage(training.model):
+        for batch in batches:
+            began_s = clock()
+            with mode.around_step(training.model):
+                results.append(training.step(batch))
+            _wait_for(training.model)
+            times.append(clock() - began_s)
     return Run(results, times, training.probe(), take_snapshot(training))
 
 
 def _run_apart(training: Training, batches: Sequence[Any], start: Snapshot, mode: Mode, threads: int) -> Run:
     """The same in a process of its own."""
     torch.set_num_threads(threads)
-    if mode.compiled:
-        training.model.compile()
-    with mode.around_stage(training.model):
-        return _run(mode, training, batches, start, time.perf_counter)
+    return _run(mode, training, batches, start, time.perf_counter)
 
 
 def _wait_for(model: nn.Module) -> None:

@@ -33,8 +33,6 @@ class Mode:
     """Entered around each step."""
     around_stage: Callable[[nn.Module], AbstractContextManager[Any]] = _as_it_is
     """Entered before a stage and left after it: switches the mode on and off while the training goes on."""
-    compiled: bool = False
-    """Whether calls of the model go through `torch.compile`."""
     lacks: Callable[[nn.Module], str | None] = _lacks_nothing
     """What this machine lacks to run the model so, or None."""
 
@@ -57,6 +55,19 @@ def _channels_last(model: nn.Module) -> Iterator[None]:
         model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
+@contextmanager
+def _compiled(model: nn.Module) -> Iterator[None]:
+    """Calls go through `torch.compile`, which keeps what it has compiled for the next time."""
+    own = vars(model).get("forward")
+    model.forward = torch.compile(model.forward)
+    try:
+        yield
+    finally:
+        del model.forward
+        if own is not None:
+            model.forward = own
+
+
 def _lacks_compiler(model: nn.Module) -> str | None:
     compilers = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
     needs_one = _device(model).type == "cpu" and not any(map(shutil.which, compilers))
@@ -70,7 +81,7 @@ def _device(model: nn.Module) -> torch.device:
 FLOAT32 = Mode("float32")
 BFLOAT16 = Mode("bfloat16", around_step=_autocast, lacks=_lacks_bfloat16)
 CHANNELS_LAST = Mode("channels-last", around_stage=_channels_last)
-COMPILED = Mode("compiled", compiled=True, lacks=_lacks_compiler)
+COMPILED = Mode("compiled", around_stage=_compiled, lacks=_lacks_compiler)
 
 
 def combined(*modes: Mode) -> Mode:
@@ -79,7 +90,6 @@ def combined(*modes: Mode) -> Mode:
         "+".join(mode.name for mode in modes),
         around_step=partial(_all_around, [mode.around_step for mode in modes]),
         around_stage=partial(_all_around, [mode.around_stage for mode in modes]),
-        compiled=any(mode.compiled for mode in modes),
         lacks=partial(_first_lack, [mode.lacks for mode in modes]),
     )
 

@@ -23,7 +23,7 @@ from agentlab.extractor import FrozenExtractor, fit
 from agentlab.extractor.dataset import FrameDataset, split
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.fit import CHECKPOINT, architecture
-from agentlab.extractor.learner import Seams, ShuffledFrames, one_cycle, run_stage
+from agentlab.extractor.learner import PlainStages, Seams, ShuffledFrames, one_cycle
 from agentlab.extractor.predictors import scores
 from agentlab.labels import LabelSchema
 from agentlab.recording import Recording
@@ -89,17 +89,27 @@ def test_strategies_stand_in_at_the_seams(squares: Recording, tmp_path: Path):
         def __iter__(self) -> Any:
             return iter(list(super().__iter__())[::2])
 
-    def counted(learner: Any, batches: Any, task: Any) -> float:
-        kept = list(batches)
-        stages.append(sum(len(frames) for frames, _ in kept))
-        return run_stage(learner, kept, task)
+        def __len__(self) -> int:
+            return (super().__len__() + 1) // 2
 
-    def sgd(eye: Eye, config: Any) -> torch.optim.Optimizer:
-        return torch.optim.SGD(eye.parameters(), config.learning_rate)
+    class Counted(PlainStages):
+        def run(self, learner: Any, batches: Any, task: Any) -> float:
+            kept = list(batches)
+            stages.append(sum(len(frames) for frames, _ in kept))
+            return super().run(learner, kept, task)
 
-    seams = Seams(sampler=EveryOther, run_stage=counted, optimizer=sgd)
+    class OtherSeams(Seams):
+        def sampler(self, data: Any, learner: Any, config: Any, seed: int) -> Any:  # noqa: ARG002
+            return EveryOther(len(data), config.epochs, seed)
+
+        def stages(self, data: Any, learner: Any) -> Any:  # noqa: ARG002
+            return Counted()
+
+        def optimizer(self, eye: Eye, config: Any, frames: Any) -> torch.optim.Optimizer:  # noqa: ARG002
+            return torch.optim.SGD(eye.parameters(), config.learning_rate)
+
     plain = fit([squares], LONGER, tmp_path / "plain", **OPTIONS)
-    fitted = fit([squares], LONGER, tmp_path / "seams", seams=seams, **OPTIONS)
+    fitted = fit([squares], LONGER, tmp_path / "seams", seams=OtherSeams(), **OPTIONS)
     trained_on, _ = split([squares], LONGER.holdout, 0)
     assert stages == [(len(trained_on) + 1) // 2] * LONGER.epochs
     assert fitted.fingerprint != plain.fingerprint
@@ -196,7 +206,7 @@ class TestStandardisedFeatures:
 class TestLoop:
     @given(st.integers(1, 200), st.integers(0, 10), st.integers(0, 5))
     def test_every_frame_comes_once_a_stage_in_an_order_of_its_own(self, n: int, seed: int, stage: int):
-        sampler = ShuffledFrames(n, seed)
+        sampler = ShuffledFrames(n, 1, seed)
         orders = []
         for begun in (stage, stage, stage + 1):
             sampler.begin_stage(begun)
