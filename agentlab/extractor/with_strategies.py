@@ -144,8 +144,10 @@ class MinedFrames:
         whole_cost = COST_OF_TRAINING * config.epochs * len(data)
         self.n_stages = max(1, int(mining.cost * whole_cost / cost_of_round))
         self._rounds: list[dict[str, int]] = []
+        self._n_judged, self._n_right = 0, np.zeros(len(learner.eye.predictors.schema))
 
     def begin_stage(self, stage: int) -> None:
+        self._n_judged, self._n_right = 0, np.zeros_like(self._n_right)
         self._hard.begin_round(stage)
         choice = self._choice
         chosen = [len(part) for part in (choice.random, choice.errors, choice.similar, choice.replayed)]
@@ -179,10 +181,18 @@ class MinedFrames:
         return self._hard.choice
 
     def _judge(self, indices: Indices) -> Judgement:
+        """A frame is wrong if one of its labels is read wrongly.
+
+        How sure the eye is of that counts as far as it reads that label rightly on the frames of this round: what it
+        is yet to learn says nothing about who is mistaken.
+        """
         features, outputs = self._learner.look(self._augmented(self._data.frames(indices), indices))
         rows = torch.from_numpy(self._data.labels[indices]).to(outputs.device)
-        surest = self._learner.eye.predictors.mistakes(outputs, rows).max(dim=1).values.cpu().numpy()
-        return Judgement(surest > 0, features.cpu().numpy(), surest)
+        mistakes = self._learner.eye.predictors.mistakes(outputs, rows).cpu().numpy()
+        self._n_judged += len(indices)
+        self._n_right += (mistakes == 0).sum(axis=0)
+        confidence = (mistakes * (self._n_right / self._n_judged)).max(axis=1)
+        return Judgement((mistakes > 0).any(axis=1), features.cpu().numpy(), confidence.astype(np.float32))
 
     def _augmented(self, frames: npt.NDArray[np.uint8], indices: Indices) -> npt.NDArray[np.uint8]:
         """Frames a little lighter or darker, each by its own factor: what is looked at is not quite what was learnt."""

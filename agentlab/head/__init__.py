@@ -5,11 +5,14 @@ from agentlab.head.agent_policy import AgentPolicy
 from agentlab.head.dqn import RewardDifferenceDQN
 from agentlab.head.features_env import FrozenFeatures, FrozenFeaturesWrapper
 from agentlab.head.motion import MotionExtractor
+from agentlab.head.patience import StopOnRandomPatience
 from agentlab.head.ppo import RewardDifferencePPO
 from agentlab.head.reward import RewardFunction, State, Target, environment_reward, find_reward_function, sign_of_reward
 from agentlab.head.training import require_learning_from_recordings, train
+from agentlab.head.updates import UPDATE_MODES
 
 __all__ = [
+    "UPDATE_MODES",
     "Agent",
     "AgentPolicy",
     "FrozenFeatures",
@@ -19,6 +22,7 @@ __all__ = [
     "RewardDifferencePPO",
     "RewardFunction",
     "State",
+    "StopOnRandomPatience",
     "Target",
     "environment_reward",
     "find_reward_function",

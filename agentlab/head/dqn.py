@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,6 +30,8 @@ from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.network import DifferenceNetwork, DifferencePolicy
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
+from agentlab.head.updates import Updates
+from agentlab.strategies import ModeChoice
 from agentlab.timing import spent
 
 AT_ONCE = 8
@@ -63,7 +65,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
 
     Exploration is drawn per environment: the boldest explores at SB3's exploration rate, the shyest at its eighth power
     and a single one in between. A random action is held for a random number of steps, up to `longest_hold` (arXiv
-    2006.01782). Other arguments are SB3's, with defaults for features instead of images and 16 environments; the
+    2006.01782). With a `mode_choice`, of `UPDATE_MODES` and stages of up to `AT_ONCE` steps, updates run in the mode in
+    which they converge fastest, in place of `bfloat16`. Other arguments are SB3's, with defaults for features instead of images and 16 environments; the
     target network takes over the share `tau` of the network after each update.
     """
 
@@ -90,6 +93,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         advantage_learning: float = 0.0,
         imitation: float = 0.0,
         bfloat16: bool = False,
+        mode_choice: ModeChoice | None = None,
         learning_rate: Any = 5e-4,
         learning_starts: int = 2_000,
         batch_size: int = 128,
@@ -106,8 +110,11 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.target, self.reward_function, self.life_loss_ends = target, reward_function, life_loss_ends
         self.double, self.longest_hold = double, longest_hold
         self.advantage_learning, self.imitation, self.bfloat16 = advantage_learning, imitation, bfloat16
+        self.mode_choice = mode_choice
         self.return_steps = n_steps, n_steps if n_steps_final is None else n_steps_final
         sb3.pop("optimize_memory_usage", None)  # it always is
+        if mode_choice is not None and mode_choice.steps > AT_ONCE:
+            raise InputError(f"mode_choice: expected stages of at most {AT_ONCE} steps, found {mode_choice.steps}")
         if "target_update_interval" in sb3:
             raise InputError(
                 "target_update_interval: the target network follows with every update; say how far with tau"
@@ -153,7 +160,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         for network in (self.q_net, self.q_net_target):
             network.offset.fill_(offset)
             network.unit.fill_(abs(offset) * (1 - self.gamma) or 1.0)
-            network.learn_in_bfloat16(self.bfloat16)
+            network.learn_in_bfloat16(self.bfloat16 and self.mode_choice is None)
         self.exploration = HeldExploration(self.n_envs, int(self.action_space.n), self.longest_hold, self.seed)
         self._batches = Ahead(self._begin_batch)
         self._networks_then = copy.deepcopy(self.q_net).train(), copy.deepcopy(self.q_net_target).train()
@@ -211,12 +218,17 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
             batch, wanted = self._batches.take(size, following)
             out_of_reach.append(self.q_net.out_of_reach(wanted))
             columns = batch.observations, batch.actions, wanted
-            for part in zip(*(torch.split(column, batch_size) for column in columns), strict=True):
-                losses.append(self._update(*part, imitation=imitation))
+            parts = zip(*(torch.split(column, batch_size) for column in columns), strict=True)
+            losses += self._updated(parts, imitation)
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
         self._log_out_of_reach(float(torch.cat(out_of_reach).float().mean()))
+
+    def _updated(self, parts: Iterable[tuple[Tensor, ...]], imitation: float) -> Iterable[Tensor]:
+        """The losses of an update on each part of a batch, in the mode that is chosen, if one is to be."""
+        updates = Updates(self, imitation)
+        return self.mode_choice.run(updates, parts) if self.mode_choice is not None else map(updates.step, parts)
 
     @torch.no_grad()
     def _begin_batch(self, n: int) -> Callable[[], tuple[ReplayBufferSamples, Tensor]]:
@@ -266,7 +278,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         """The reward-difference loss: how far D is from what it should be; see `DifferenceNetwork.loss`."""
         return self.q_net.loss(observations, actions, wanted, imitation)
 
-    def _update(self, observations: Tensor, actions: Tensor, wanted: Tensor, *, imitation: float) -> Tensor:
+    def update(self, observations: Tensor, actions: Tensor, wanted: Tensor, *, imitation: float = 0.0) -> Tensor:
+        """Moves the network towards what D should be in these states, and gives the loss."""
         loss = self.loss(observations, actions, wanted, imitation)
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -47,11 +47,11 @@ class DifferenceNetwork(QNetwork):
         self.register_buffer("unit", torch.ones(()))
         self.offset: Tensor
         self.unit: Tensor
-        self._bfloat16 = False
+        self.learns_in_bfloat16 = False
 
     def learn_in_bfloat16(self, enabled: bool) -> None:
         """Lets all layers but the first, in training mode, multiply in bfloat16; weights and sums stay float32."""
-        self._bfloat16 = enabled
+        self.learns_in_bfloat16 = enabled
 
     def forward(self, obs: Tensor) -> Tensor:  # type: ignore[override]
         return self.offset + self.beyond_offset(obs)
@@ -66,8 +66,16 @@ class DifferenceNetwork(QNetwork):
         With `imitation`, its weight, a loss of how far D of the actions is from the smallest by `MARGIN` is added.
         """
         outputs = self.outputs(obs)
-        loss = self.readout.loss(_chosen(outputs, actions), (wanted[:, 0] - self.offset) / self.unit)
+        loss = self._losses(outputs, actions, wanted).mean()
         return loss + imitation * self._margin_loss(outputs, actions) if imitation else loss
+
+    def losses(self, obs: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
+        """The readout's loss of each, `(n,)`."""
+        return self._losses(self.outputs(obs), actions, wanted)
+
+    def _losses(self, outputs: Tensor, actions: Tensor, wanted: Tensor) -> Tensor:
+        losses: Tensor = self.readout.losses(_chosen(outputs, actions), (wanted[:, 0] - self.offset) / self.unit)
+        return losses
 
     def _margin_loss(self, outputs: Tensor, actions: Tensor) -> Tensor:
         differences = self.readout.number(outputs)
@@ -103,7 +111,7 @@ class DifferenceNetwork(QNetwork):
         )
 
     def _fast(self, enabled: bool = True) -> torch.autocast:
-        fast = enabled and self._bfloat16 and self.training
+        fast = enabled and self.learns_in_bfloat16 and self.training
         return torch.autocast(self.offset.device.type, torch.bfloat16, enabled=fast)
 
     def _predict(self, observation: Tensor, deterministic: bool = True) -> Tensor:  # type: ignore[override]  # noqa: ARG002

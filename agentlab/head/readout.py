@@ -31,9 +31,9 @@ class Scalar(nn.Module):
         """Which numbers are too large for it: none."""
         return torch.zeros_like(numbers, dtype=torch.bool)
 
-    def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
-        """How far outputs `(n, 1)` are from the numbers `wanted` `(n,)`, on average."""
-        return F.smooth_l1_loss(outputs[:, 0], wanted)
+    def losses(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """How far outputs `(n, 1)` are from the numbers `wanted` `(n,)`."""
+        return F.smooth_l1_loss(outputs[:, 0], wanted, reduction="none")
 
 
 class Histogram(nn.Module):
@@ -66,9 +66,9 @@ class Histogram(nn.Module):
         """Which numbers are too large to be told from larger ones."""
         return numbers.abs() > self.values[-1]
 
-    def loss(self, outputs: Tensor, wanted: Tensor) -> Tensor:
-        """How far outputs `(n, N_BINS)` are from the numbers `wanted` `(n,)`, on average."""
-        return F.cross_entropy(outputs + self.prior, self.spread(wanted))
+    def losses(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """How far outputs `(n, N_BINS)` are from the numbers `wanted` `(n,)`."""
+        return F.cross_entropy(outputs + self.prior, self.spread(wanted), reduction="none")
 
     def spread(self, numbers: Tensor) -> Tensor:
         """The histograms `(n, N_BINS)` of numbers `(n,)`; those out of reach have that of the farthest in reach."""

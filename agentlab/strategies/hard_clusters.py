@@ -15,6 +15,8 @@ Source: TypeAlias = Literal["pool", "errors"]
 
 LOOKED_AT_ONCE = 512
 """Samples that are judged in one call."""
+CANDIDATES = 2
+"""For each similar sample wanted, so many are looked at to choose from."""
 EXAMPLES = 8
 """Errors nearest to the centre of their cluster that are kept, for people to look at."""
 
@@ -49,7 +51,7 @@ class Choice:
     clusters: tuple[Indices, ...]
     """Of each cluster the errors nearest to its centre."""
     looked_at: int
-    """Samples that were judged to find the errors: a forward pass each."""
+    """Samples that were judged to find errors and what is similar: a forward pass each."""
 
     @property
     def indices(self) -> Indices:
@@ -61,8 +63,8 @@ class HardClusters(torch.utils.data.Sampler[int]):
 
     The first round is a random share of all samples. Each later one begins with a look at samples in a new random
     order, those not trained on yet first, until a preset number of errors is found; these are clustered by the
-    direction of their features (k-means, in small batches), and for each cluster as many more samples are taken that
-    are similar to it (CN112733932A). Samples trained on before and fresh random ones fill the round, so that all rounds
+    direction of their features (k-means, in small batches), and for each cluster equally many more samples are taken
+    that are similar to it (CN112733932A); where too few to choose from were looked at, some more are. Samples trained on before and fresh random ones fill the round, so that all rounds
     are equally long and the learning rate can be scheduled. Errors are judged again each round: what is wrong with
     confidence several rounds in a row is probably labelled wrongly, is listed in `quarantined` and left out.
 
@@ -106,10 +108,10 @@ class HardClusters(torch.utils.data.Sampler[int]):
         seed: int = 0,
     ) -> None:
         """`first_share`: of all samples, how many make a round. `second_share`: of a round, how many are taken for
-        their similarity to clusters, the same number for each; from the `source`: the `pool` that was looked at, or
-        the `errors` themselves, which then come twice. `replay_share`: of a round, how many were trained on before.
-        `errors`: how many are looked for, and `looks`: at how many samples at most, unless given as many as a round
-        has. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares outside
+        their similarity to clusters, the same number for each; from the `source`: the `pool` of all others looked at,
+        or the `errors` themselves, which then come twice. `replay_share`: of a round, how many were trained on before.
+        `errors`: how many are looked for, and `looks`: at how many samples at most, as many as a round has unless
+        given. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares outside
         (0, 1], together above 1 for a round, for counts below 1, a class without samples, and in `begin_round` for
         features that are not finite.
         """
@@ -177,11 +179,12 @@ class HardClusters(torch.utils.data.Sampler[int]):
         self._suspect(seen, judged)
         trusted = self._rounds_wrong[seen] < self._quarantine_after
         at_errors = np.flatnonzero(judged.wrong & trusted)[: min(self._n_errors, self._room)]
-        at_right = np.flatnonzero(~judged.wrong)
+        trusted[at_errors] = False
+        at_others = np.flatnonzero(trusted)
         groups, centres = _clusters(judged.features[at_errors], self._n_clusters, rng)
         errors = seen[at_errors]
         if self._source == "pool":
-            similar = seen[at_right[_nearest(judged.features[at_right], centres, self._n_similar)]]
+            similar = seen[at_others[_nearest(judged.features[at_others], centres, self._n_similar)]]
         else:
             shares = _even_shares(self._n_similar, len(groups))
             drawn = [rng.choice(errors[group], share) for group, share in zip(groups, shares, strict=True)]
@@ -200,15 +203,19 @@ class HardClusters(torch.utils.data.Sampler[int]):
         return self._size - self._n_similar - self._n_replayed
 
     def _look(self, rng: np.random.Generator) -> tuple[Indices, Judgement]:
-        """Judges what was wrong before, then others in a new order, until there are enough errors or looks."""
+        """Judges what was wrong before, then others in a new order, until there are enough errors, with enough others
+        to choose similar ones from, or enough looks."""
         again = np.flatnonzero((self._rounds_wrong > 0) & (self._rounds_wrong < self._quarantine_after))
         others = rng.permutation(np.flatnonzero(self._rounds_wrong == 0))
         others = others[np.argsort(self._trained[others], kind="stable")]
         order = np.concatenate([again, others])[: max(self._looks, len(again))]
         parts: list[Judgement] = []
         n_wrong = n_seen = 0
-        while n_seen < len(order) and (n_wrong < self._n_errors or n_seen < len(again)):
-            part = self._judge(order[n_seen : n_seen + LOOKED_AT_ONCE])
+        others_wanted = CANDIDATES * self._n_similar if self._source == "pool" else 0
+        least = max(len(again), min(self._n_errors, self._room) + others_wanted)
+        while n_seen < len(order) and (n_wrong < self._n_errors or n_seen < least):
+            end = n_seen + LOOKED_AT_ONCE if n_wrong < self._n_errors else min(n_seen + LOOKED_AT_ONCE, least)
+            part = self._judge(order[n_seen:end])
             if not np.isfinite(part.features).all():
                 raise ValueError(
                     f"features: expected finite numbers, found {part.features[~np.isfinite(part.features)][0]}"

@@ -183,7 +183,9 @@ class ModeChoice:
         self.comparisons: list[Comparison] = []
         self.skipped: dict[str, str] = {}
         """The modes that this machine lacks something for, and what."""
-        self._stages, self._steps, self._warmup_steps = list(stages), steps, warmup_steps
+        self.steps = steps
+        """Steps of a stage under each mode."""
+        self._stages, self._warmup_steps = list(stages), warmup_steps
         self._accuracy, self._parallel, self._seed = accuracy, parallel, seed
         self._clock, self._tick_s = clock, tick_s
 
@@ -201,8 +203,8 @@ class ModeChoice:
                 if until is None or done < until:
                     return
                 continue
-            part = list(islice(ahead, self._steps))
-            if len(part) < self._steps:
+            part = list(islice(ahead, self.steps))
+            if len(part) < self.steps:
                 yield from self._under(self.mode, training, part)
                 return
             self._stages.pop(0)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentlab.strategies import HardClusters, Judgement
-from agentlab.strategies.hard_clusters import LOOKED_AT_ONCE
+from agentlab.strategies.hard_clusters import CANDIDATES, LOOKED_AT_ONCE
 
 N = 3_000
 ANGLES = np.random.default_rng(0).uniform(0, 2 * np.pi, N)
@@ -51,6 +51,7 @@ def test_the_rest_is_looked_at_until_there_are_enough_errors():
     sampler = begun(HardClusters(N, judge, errors=10, looks=N))
     looked_at = np.concatenate(judge.asked)
     assert len(looked_at) == LOOKED_AT_ONCE == sampler.choice.looked_at
+    assert len(set(looked_at)) == len(looked_at)
     assert not set(looked_at) & set(begun(HardClusters(N, judge), 0))
     assert len(sampler.choice.errors) == 10
     assert HARD[sampler.choice.errors].all()
@@ -69,11 +70,19 @@ def test_the_order_of_the_look_is_new_each_round():
     assert len(set(judge.asked[0]) & set(judge.asked[1])) < 20
 
 
-def test_similar_samples_lie_where_the_errors_are_and_are_right():
+def test_where_all_is_wrong_more_is_looked_at_to_choose_what_is_similar_from():
+    judge = Judge(wrong=np.ones(N, bool))
+    sampler = begun(HardClusters(N, judge, errors=400, first_share=0.3, second_share=0.2, looks=N))
+    assert len(sampler.choice.errors) == 400
+    assert len(sampler.choice.similar) == 180
+    assert sampler.choice.looked_at == 400 + CANDIDATES * 180 == len(np.concatenate(judge.asked))
+    assert len(set(sampler)) == len(sampler)
+
+
+def test_similar_samples_lie_where_the_errors_are():
     sampler = begun(HardClusters(N, Judge(), errors=50, n_clusters=4, looks=N, second_share=0.2))
     choice = sampler.choice
     assert len(choice.similar) == 60
-    assert not HARD[choice.similar].any()
     distances = np.abs(ANGLES[choice.similar][:, None] - ANGLES[HARD][None]).min(axis=1)
     assert np.quantile(distances, 0.9) < 0.1
     assert len(set(choice.indices)) == len(choice.indices) == len(sampler)
