@@ -65,15 +65,16 @@ class Search:
         patience: RandomPatience | None = None,
         progress: Progress,
     ) -> dict[str, Any]:
-        """Tries values in the recipe until there are so many trials in all, time is up, patience is out or nothing new is proposed.
+        """Tries values in the recipe and gives what was found.
 
-        Gives what was found. Raises `InputError` when all trials have failed, `InterruptedWorkError` on Ctrl-C.
+        It ends when there are so many trials in all, time is up, patience is out or nothing new is proposed. Raises `InputError` when all trials have failed, `InterruptedWorkError` on Ctrl-C.
         """
         ends_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         done = self._finished()
         stops = False
-        for trial in done if patience is not None else ():
-            stops = patience.after_round(_score(trial))
+        if patience is not None:
+            for earlier in done:
+                stops = patience.after_round(_score(earlier))
         n_done = len(done)
         while not stops and n_done < (trials or math.inf) and time.monotonic() < ends_s:
             trial = self._under_way() or self._proposed()

@@ -97,7 +97,7 @@ def test_a_score_that_is_no_number_is_a_failure(tmp_path: Path):
     out.mkdir()
     searched = Search(RECIPE, SPACE, out, storage=None, method="random")
     with pytest.raises(InputError, match="all trials failed"):
-        searched.run(RECIPE, lambda recipe, path: math.nan, trials=2, progress=NoProgress())
+        searched.run(RECIPE, lambda *_: math.nan, trials=2, progress=NoProgress())
 
 
 def test_patience_ends_it_also_when_it_is_gone_on_with(tmp_path: Path):

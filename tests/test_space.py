@@ -69,5 +69,5 @@ def test_errors_name_file_and_field(text: str, message: str, tmp_path: Path):
 
 
 def test_an_unknown_space_is_answered_with_the_nearest():
-    with pytest.raises(InputError, match="space 'architektur'.*Did you mean 'architecture'"):
+    with pytest.raises(InputError, match=r"space 'architektur'.*Did you mean 'architecture'"):
         space.load("architektur", RECIPE)

@@ -64,7 +64,7 @@ def accuracies(
     n_steps = max(1, int(epochs * len(x) / batch_size))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     order = torch.cat([torch.randperm(len(x)) for _ in range(int(epochs) + 1)])
-    for rows in order[: n_steps * batch_size].split(batch_size):
+    for rows in torch.split(order[: n_steps * batch_size], batch_size):
         loss = F.cross_entropy(model(x[rows]), y[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -105,7 +105,7 @@ def _trained(make: digits.MakeOptimizer, rate: float, width: int, epochs: float,
 
 
 def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The best rate, by the middle of the good ones around it, and how many times the highest good one is the lowest."""
+    """The best rate, as the middle of the good ones around it, and how many times the lowest the highest of these is."""
     medians = np.median(accuracies, axis=1)
     best = int(np.argmax(medians))
     good = medians >= medians[best] - WITHIN_PP
@@ -142,7 +142,9 @@ def _searches(out: Path, seed: int, progress: Progress) -> dict[str, Any]:
 
 def _rate_search(low: float, high: float, n_trials: int, seed: int) -> list[tuple[float, float, float]]:
     """The trials of `RateSearch` on the whole budget: rate, validation and test accuracy."""
-    search, results, whole = RateSearch(low, high), [], []
+    search = RateSearch(low, high)
+    results: list[Result] = []
+    whole = []
     while len(results) < n_trials and (attempt := search.next(results)) is not None:
         validation, test = _trained(fix_norm, attempt.rate, WIDTH, attempt.budget * EPOCHS, seed)
         results.append(Result(attempt, validation))

@@ -29,7 +29,7 @@ REMEMBERED = 1_024
 
 
 class FreshSubsets:
-    """RS2: a fresh random subset each epoch, without replacement until all samples had their turn (arXiv 2305.18424)."""
+    """RS2: a fresh random subset each epoch, none twice until all samples had their turn (arXiv 2305.18424)."""
 
     def __init__(self, n_frames: int, n_stages: int, size: int, seed: int) -> None:
         self.n_stages = n_stages

@@ -27,6 +27,7 @@ COMMANDS = {
     "label": "add labels to a recording",
     "fit": "fit and freeze a feature extractor on labelled recordings",
     "train": "train a head that chooses actions from a frozen extractor's features",
+    "search": "run a recipe with other values again and again, and keep the best",
     "evaluate": "score a run on fixed seeds, with a random policy beside it",
     "replay": "step a recording again and verify that it still happens as recorded",
     "bench": "measure speed, memory and scores on this machine",

@@ -51,10 +51,10 @@ class Options(Common):
     config: Annotated[ExtractorConfig, tyro.conf.arg(name="")] = field(default_factory=ExtractorConfig)
     strategies: tuple[Strategy, ...] = ()
     """Training strategies; `--with hard-clusters,fixnorm` says the same."""
-    hard_clusters: HardClustersConfig = HardClustersConfig()
-    mode_choice: ModeChoiceConfig = ModeChoiceConfig()
-    fixnorm: FixNormConfig = FixNormConfig()
-    random_patience: RandomPatienceConfig = RandomPatienceConfig()
+    hard_clusters: HardClustersConfig = field(default_factory=HardClustersConfig)
+    mode_choice: ModeChoiceConfig = field(default_factory=ModeChoiceConfig)
+    fixnorm: FixNormConfig = field(default_factory=FixNormConfig)
+    random_patience: RandomPatienceConfig = field(default_factory=RandomPatienceConfig)
 
 
 def read(args: Sequence[str]) -> Options:

@@ -216,7 +216,7 @@ class Seams:
         """Stage: what runs the stages of a learner whose schedule is settled."""
         return PlainStages()
 
-    def measured(self, eye: Eye) -> dict[str, float]:
+    def measured(self, eye: Eye) -> dict[str, float]:  # noqa: ARG002
         """Numbers to be logged after a stage, by name."""
         return {}
 

@@ -86,7 +86,7 @@ class ExtractorNetwork(nn.Module):
     @property
     def hidden_layers(self) -> list[nn.Module]:
         """The layers that lead into an activation."""
-        return [component[0] for component in (*self.trunk, self.join[0])]  # type: ignore[index]
+        return [component[0] for component in (*self.trunk, self.join[0])]
 
     def _standard(self, frames: Tensor, rows: slice) -> Tensor:
         """Some rows of the frames, channels first, as how far each pixel is from its mean."""

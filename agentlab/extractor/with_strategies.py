@@ -192,7 +192,7 @@ class MinedFrames:
         self._n_judged += len(indices)
         self._n_right += (mistakes == 0).sum(axis=0)
         confidence = (mistakes * (self._n_right / self._n_judged)).max(axis=1)
-        return Judgement((mistakes > 0).any(axis=1), features.cpu().numpy(), confidence.astype(np.float32))
+        return Judgement(np.any(mistakes > 0, axis=1), features.cpu().numpy(), confidence.astype(np.float32))
 
     def _augmented(self, frames: npt.NDArray[np.uint8], indices: Indices) -> npt.NDArray[np.uint8]:
         """Frames a little lighter or darker, each by its own factor: what is looked at is not quite what was learnt."""
@@ -282,5 +282,5 @@ def _require_all_classes(data: FrameDataset, eye: Eye) -> None:
             missing = [title for code, title in enumerate(label.classes) if code not in found]
             if missing:
                 raise InputError(
-                    f"label {name!r}: expected frames of every class to look for hard ones, found none of {missing[0]!r}"
+                    f"label {name!r}: expected frames of every class to mine, found none of {missing[0]!r}"
                 )

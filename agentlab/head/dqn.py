@@ -30,7 +30,7 @@ from agentlab.head.memory import FeatureReplayBuffer
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.network import DifferenceNetwork, DifferencePolicy
 from agentlab.head.reward import RewardFunction, Target, environment_reward, expected_difference
-from agentlab.head.updates import Updates
+from agentlab.head.updates import Batch, Updates
 from agentlab.strategies import ModeChoice
 from agentlab.timing import spent
 
@@ -65,9 +65,11 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
 
     Exploration is drawn per environment: the boldest explores at SB3's exploration rate, the shyest at its eighth power
     and a single one in between. A random action is held for a random number of steps, up to `longest_hold` (arXiv
-    2006.01782). With a `mode_choice`, of `UPDATE_MODES` and stages of up to `AT_ONCE` steps, updates run in the mode in
-    which they converge fastest, in place of `bfloat16`. Other arguments are SB3's, with defaults for features instead of images and 16 environments; the
-    target network takes over the share `tau` of the network after each update.
+    2006.01782). Other arguments are SB3's, with defaults for features instead of images and 16 environments; the target
+    network takes over the share `tau` of the network after each update.
+
+    With a `mode_choice`, of `UPDATE_MODES` and stages of up to `AT_ONCE` steps, updates run in the mode in which they
+    converge fastest, whatever `bfloat16` says; which one that is depends on time.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DifferencePolicy}
@@ -210,7 +212,8 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self.replay_buffer.n_steps = self._steps_of_returns()
-        losses, out_of_reach = [], []
+        losses: list[Tensor] = []
+        out_of_reach = []
         sizes = [min(AT_ONCE, gradient_steps - done) * batch_size for done in range(0, gradient_steps, AT_ONCE)]
         if not self._is_learning:
             self._batches.drop()
@@ -225,7 +228,7 @@ class RewardDifferenceDQN(LearnsDifference, DQN):
         self.logger.record("train/loss", float(torch.stack(losses).mean()))
         self._log_out_of_reach(float(torch.cat(out_of_reach).float().mean()))
 
-    def _updated(self, parts: Iterable[tuple[Tensor, ...]], imitation: float) -> Iterable[Tensor]:
+    def _updated(self, parts: Iterable[Batch], imitation: float) -> Iterable[Tensor]:
         """The losses of an update on each part of a batch, in the mode that is chosen, if one is to be."""
         updates = Updates(self, imitation)
         return self.mode_choice.run(updates, parts) if self.mode_choice is not None else map(updates.step, parts)

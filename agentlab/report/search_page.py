@@ -41,11 +41,9 @@ def _best(found: Mapping[str, Any]) -> Html:
     rows = [[field, _brief(value)] for field, value in best["values"].items()]
     said = f"Trial {best['number']} scored {best['score']:.4f}; {best['folder']} holds it."
     patience = found["patience"]
-    spent = (
-        ""
-        if patience is None
-        else f" Patience drawn: {patience['patience']} of {patience['rounds']} rounds, spent: {patience['rounds_done']}."
-    )
+    spent = ""
+    if patience is not None:
+        spent = f" Patience drawn: {patience['patience']}; rounds: {patience['rounds_done']} of {patience['rounds']}."
     return section("Best", tag("p", said + spent), table(["Field", "Value"], rows, "Its values"), id_="best")
 
 

@@ -64,9 +64,10 @@ class HardClusters(torch.utils.data.Sampler[int]):
     The first round is a random share of all samples. Each later one begins with a look at samples in a new random
     order, those not trained on yet first, until a preset number of errors is found; these are clustered by the
     direction of their features (k-means, in small batches), and for each cluster equally many more samples are taken
-    that are similar to it (CN112733932A); where too few to choose from were looked at, some more are. Samples trained on before and fresh random ones fill the round, so that all rounds
-    are equally long and the learning rate can be scheduled. Errors are judged again each round: what is wrong with
-    confidence several rounds in a row is probably labelled wrongly, is listed in `quarantined` and left out.
+    that are similar to it (CN112733932A); where too few to choose from were looked at, some more are. Samples trained
+    on before and fresh random ones fill the round, so that all rounds are equally long and the learning rate can be
+    scheduled. Errors are judged again each round: what is wrong with confidence several rounds in a row is probably
+    labelled wrongly, is listed in `quarantined` and left out.
 
     >>> import torch
     >>> x = torch.rand(2000, 2)
@@ -111,9 +112,9 @@ class HardClusters(torch.utils.data.Sampler[int]):
         their similarity to clusters, the same number for each; from the `source`: the `pool` of all others looked at,
         or the `errors` themselves, which then come twice. `replay_share`: of a round, how many were trained on before.
         `errors`: how many are looked for, and `looks`: at how many samples at most, as many as a round has unless
-        given. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares outside
-        (0, 1], together above 1 for a round, for counts below 1, a class without samples, and in `begin_round` for
-        features that are not finite.
+        given. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares
+        outside (0, 1], together above 1 for a round, for counts below 1, a class without samples, and in `begin_round`
+        for features that are not finite.
         """
         for name, share in (("first_share", first_share), ("second_share", second_share)):
             _require_share(name, share)

@@ -278,8 +278,8 @@ class TestUpdates:
                 return super().step_wait()
 
         model = learner(Noted([lambda: IdentityEnv(3, ep_length=20)]), learning_starts=10)
-        update = model._update
-        model._update = lambda *args, **how: done.append("update") or update(*args, **how)  # type: ignore[method-assign,func-returns-value]
+        update = model.update
+        model.update = lambda *args, **how: done.append("update") or update(*args, **how)  # type: ignore[method-assign,func-returns-value]
         model.learn(30)
         assert done[-7:-1] == ["begin", "update", "end"] * 2
         assert done.count("update") == model._n_updates == 20

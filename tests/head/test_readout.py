@@ -62,7 +62,7 @@ class TestHistogram:
         optimizer = torch.optim.Adam([outputs], 0.1)
         for _ in range(1_000):
             optimizer.zero_grad()
-            HISTOGRAM.loss(outputs, torch.tensor([number])).backward()
+            HISTOGRAM.losses(outputs, torch.tensor([number])).mean().backward()
             optimizer.step()
         assert float(HISTOGRAM.number(outputs.detach())) == pytest.approx(number, rel=0.02, abs=0.01)
 
@@ -70,4 +70,4 @@ class TestHistogram:
 def test_a_scalar_is_its_output():
     outputs = torch.tensor([[1.5], [-3.0]])
     torch.testing.assert_close(Scalar().number(outputs), torch.tensor([1.5, -3.0]))
-    assert float(Scalar().loss(outputs, torch.tensor([1.5, -3.5]))) == pytest.approx(0.5 * 0.5**2 / 2)
+    assert float(Scalar().losses(outputs, torch.tensor([1.5, -3.5])).mean()) == pytest.approx(0.5 * 0.5**2 / 2)

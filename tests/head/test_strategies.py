@@ -72,9 +72,7 @@ def test_fixed_norm_is_an_optimizer_class_of_sb3():
 
 
 def test_random_patience_ends_a_training_as_its_docstring_says():
-    (example,) = (
-        found for found in doctest.DocTestFinder().find(patience, globs=vars(patience)) if found.examples
-    )
+    (example,) = (found for found in doctest.DocTestFinder().find(patience, globs=vars(patience)) if found.examples)
     assert doctest.DocTestRunner().run(example).failed == 0
 
 

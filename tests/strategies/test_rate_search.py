@@ -48,7 +48,7 @@ def test_an_optimum_at_the_edge_widens_the_range(best):
 def test_rates_that_fail_are_avoided():
     results = searched(lambda rate: math.nan if rate > 1e-2 else bump(5e-3)(rate))
     assert max(result.attempt.rate for result in results if result.attempt.budget == 1) < 3e-2
-    assert searched(lambda rate: math.nan)[-1].attempt.budget < 1
+    assert searched(lambda _: math.nan)[-1].attempt.budget < 1
 
 
 def test_what_comes_next_depends_on_the_results_alone():
