@@ -67,7 +67,8 @@ class Search:
     ) -> dict[str, Any]:
         """Tries values in the recipe and gives what was found.
 
-        It ends when there are so many trials in all, time is up, patience is out or nothing new is proposed. Raises `InputError` when all trials have failed, `InterruptedWorkError` on Ctrl-C.
+        It ends when there are so many trials in all, time is up, patience is out or nothing new is proposed. Raises
+        `InputError` when all trials have failed, `InterruptedWorkError` on Ctrl-C.
         """
         ends_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         done = self._finished()

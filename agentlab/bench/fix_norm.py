@@ -105,7 +105,7 @@ def _trained(make: digits.MakeOptimizer, rate: float, width: int, epochs: float,
 
 
 def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The best rate, as the middle of the good ones around it, and how many times the lowest the highest of these is."""
+    """The best rate, as the middle of the good ones around it, and how many times higher the highest of these is."""
     medians = np.median(accuracies, axis=1)
     best = int(np.argmax(medians))
     good = medians >= medians[best] - WITHIN_PP

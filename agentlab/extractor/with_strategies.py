@@ -281,6 +281,4 @@ def _require_all_classes(data: FrameDataset, eye: Eye) -> None:
             found = set(np.unique(data.labels[:, column][~np.isnan(data.labels[:, column])]).astype(int).tolist())
             missing = [title for code, title in enumerate(label.classes) if code not in found]
             if missing:
-                raise InputError(
-                    f"label {name!r}: expected frames of every class to mine, found none of {missing[0]!r}"
-                )
+                raise InputError(f"label {name!r}: expected every class in the frames, found none of {missing[0]!r}")

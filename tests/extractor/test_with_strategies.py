@@ -163,5 +163,5 @@ def test_settings_that_a_strategy_refuses_are_bad_input(strategies, message, squ
 
 def test_a_class_that_no_frame_has_is_bad_input(tmp_path: Path):
     recording = recorded("games:Test/Titled-v0", tmp_path / "titled")
-    with pytest.raises(InputError, match=r"label 'screen': expected frames of every class .* found none of 'won'"):
+    with pytest.raises(InputError, match=r"label 'screen': expected every class in the frames, found none of 'won'"):
         fitted(recording, tmp_path / "out", ("hard-clusters",))
