@@ -14,7 +14,7 @@ from agentlab.cli.result import Result
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.recipe import Count, Recipe, Seed
 
-Name = Literal["throughput", "memory", "scaling", "atari100k", "labels", "ablation"]
+Name = Literal["throughput", "memory", "scaling", "atari100k", "labels", "ablation", "strategies"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,8 @@ class Options(Common):
     $ agentlab bench atari100k Pong Breakout Freeway --seeds 5
     $ agentlab bench labels Pong
     $ agentlab bench ablation Pong Breakout --steps 50000
+    $ agentlab bench strategies
+    $ agentlab bench strategies fixnorm random-patience
 
     throughput: agent steps a second of the raw game, of ours and of Stable-Baselines3's algorithms; the eye by runtime.
     scaling: the same for 1 to 256 environments, and as a training grows to a million steps; its memory.
@@ -34,21 +36,25 @@ class Options(Common):
     atari100k: scores after 100,000 agent steps, over several seeds, beside published ones.
     labels: the score against the number of labelled frames.
     ablation: what each part of the DQN head is worth, over several seeds.
+    strategies: what training strategies are worth beside the best known ways to the same end, on equal terms.
     """
 
     name: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="NAME")]
     """What to measure."""
-    subjects: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN|GAME...")]
-    """The run whose extractor, environment and head are measured, or the games to train on."""
+    subjects: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN|GAME|STRATEGY...")]
+    """The run whose extractor, environment and head are measured, the games to train on, or the strategies, all if none
+    is named."""
     out: Path = Path("bench")
     """Folder for the figures as JSON, the plot as SVG and the runs; those that are finished there are kept."""
     seeds: Count = 5
-    """Number of seeds of atari100k and ablation."""
+    """Number of seeds of atari100k, ablation and strategies."""
     recipe: str = "atari100k"
     """Recipe of the runs of atari100k, labels and ablation; recordings that it names are made anew, and for labels and
     ablation its refreshes left out."""
     steps: Count | None = None
     """Agent steps of training of each of these runs; none takes the recipe's."""
+    frames: Count = 100_000
+    """Frames of five Atari games that strategies are measured on."""
     seed: Seed = 0
     """Seed of environments and weights; atari100k and ablation take several."""
 
@@ -62,6 +68,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "atari100k": ("seeds", "recipe", "steps"),
     "labels": ("seed", "recipe", "steps"),
     "ablation": ("seeds", "recipe", "steps"),
+    "strategies": ("seeds", "frames"),
 }
 """Which of the options that not all measurements take each of them does."""
 
@@ -69,7 +76,7 @@ TAKES: dict[str, tuple[str, ...]] = {
 def read(args: Sequence[str]) -> Options:
     options = parse(Options, args, "bench")
     takes = TAKES[options.name]
-    for option in ("seeds", "recipe", "steps", "seed"):
+    for option in ("seeds", "recipe", "steps", "frames", "seed"):
         if option not in takes and getattr(options, option) != getattr(Options, option):
             others = f"it takes --{', --'.join(takes)}" if takes else "it takes no such option"
             raise InputError(f"bench {options.name}: --{option} changes nothing here; {others}")
@@ -84,14 +91,15 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
 
     require_writable(options.out)
     bench = import_module(f"agentlab.bench.{options.name}")
-    found = (_measure_games if options.name in OF_GAMES else _measure_run)(options, bench)
+    others = {"strategies": _measure_strategies, **dict.fromkeys(OF_GAMES, _measure_games)}
+    found = others.get(options.name, _measure_run)(options, bench)
     found["machine"] = on = machine.describe()
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / f"{options.name}.json", found)
     bench.plot(found, options.out / f"{options.name}.svg")
     versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
     where = f"measured on {on['cores']} cores of {on['processor']}, with {versions}"
-    return Result(found, f"{bench.table(found)}\n{where}\n{options.out / options.name}.json and .svg hold it")
+    return Result(found, f"{bench.table(found)}\n{where}\n{options.out / options.name}.json and the plots beside it show it")
 
 
 def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
@@ -102,6 +110,15 @@ def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
     subject = Subject.of_run(Path(_only(options, "the folder of a run")))
     settings = {} if options.name == "memory" else {"seed": options.seed, "progress": on_stderr()}
     return {**bench.measure(subject, **settings), "head": to_plain(subject.head)}
+
+
+def _measure_strategies(options: Options, bench: Any) -> dict[str, Any]:
+    from agentlab.progress import on_stderr
+
+    out = options.out / "strategies"
+    return dict(
+        bench.measure(options.subjects, out, seeds=options.seeds, frames=options.frames, progress=on_stderr())
+    )
 
 
 def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
