@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from agentlab.strategies import ScaleInvariantLinear
+
 MakeOptimizer: TypeAlias = Callable[[nn.Module, float], torch.optim.Optimizer]
 """The optimiser of a model at a learning rate."""
 
@@ -44,6 +46,15 @@ def network(width: int, depth: int = 2, dropout: float = 0.0) -> nn.Sequential:
     for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out, bias=False), nn.LayerNorm(n_out), nn.GELU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+def scale_invariant_network(width: int, depth: int = 2, logit_scale: float = 5.0) -> nn.Sequential:
+    """The same of layers of which only the directions of weights matter."""
+    widths = [64, *[width] * depth]
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(widths):
+        layers += [ScaleInvariantLinear(n_in, n_out), nn.LayerNorm(n_out, elementwise_affine=False), nn.GELU()]
+    return nn.Sequential(*layers, ScaleInvariantLinear(width, 10, scale=logit_scale))
 
 
 def accuracies(

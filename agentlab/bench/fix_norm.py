@@ -4,7 +4,8 @@ stays when the network grows."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,10 @@ from agentlab.strategies.rate_search import RateSearch, Result
 
 WITHIN_PP = 1.0
 """A rate is good if the accuracy is within so many percentage points of the best."""
-EPOCHS = 20
+EPOCHS = 40
 WIDTH, WIDER = 64, 256
-POINTS = 31
-"""Rates that are tried, evenly spaced over five decades."""
+DECADES, POINTS = 1e5, 26
+"""Over how many times the lowest rate, and at how many rates, networks are trained."""
 MANY, FEW = 32, 8
 """Trials of a search that counts as thorough, and of the one that is to come close."""
 DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
@@ -54,28 +55,37 @@ def adamp(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     return optimizer
 
 
-OPTIMIZERS: Mapping[str, tuple[tuple[digits.MakeOptimizer, ...], float]] = {
-    "FixNorm": ((fix_norm,), 1e-4),
-    "AdamW": ((adamw,), 1e-5),
-    "AdamP": ((adamp,), 1e-5),
-    "SGD with weight decay": (tuple(partial(sgd, weight_decay=decay) for decay in DECAYS), 1e-3),
+@dataclass(frozen=True)
+class Way:
+    """A way to train: optimisers of which the best counts, the lowest of the rates tried, and the kind of network."""
+
+    optimizers: tuple[digits.MakeOptimizer, ...]
+    lowest: float
+    network: Callable[[int], nn.Module] = digits.network
+
+
+WAYS: Mapping[str, Way] = {
+    "FixNorm": Way((fix_norm,), 1e-4, digits.scale_invariant_network),
+    "AdamW": Way((adamw,), 1e-5),
+    "AdamP": Way((adamp,), 1e-5),
+    "SGD with weight decay": Way(tuple(partial(sgd, weight_decay=decay) for decay in DECAYS), 1e-3),
 }
-"""How each is made, in several ways of which the best one counts, and the lowest of the rates that it is tried at."""
 
 
 def measure(out: Path, *, seeds: int, progress: Progress) -> dict[str, Any]:
     """Trains a small network on digits with each optimiser over five decades of rates, and FixNorm's and AdamW's also
     four times as wide; searches FixNorm's rate with few trials and with many."""
     found: dict[str, Any] = {}
-    for name, (makers, lowest) in OPTIMIZERS.items():
-        rates = np.geomspace(lowest, lowest * 1e5, POINTS).tolist()
-        ways = [
-            _sweep(out, f"{name}-{number}", make, rates, WIDTH, seeds, progress) for number, make in enumerate(makers)
+    for name, way in WAYS.items():
+        rates = np.geomspace(way.lowest, way.lowest * DECADES, POINTS).tolist()
+        sweeps = [
+            _sweep(out, f"{name}-{number}", way, optimizer, rates, WIDTH, seeds, progress)
+            for number, optimizer in enumerate(way.optimizers)
         ]
-        best = max(ways, key=lambda accuracies: max(np.median(accuracies, axis=1)))
+        best = max(sweeps, key=lambda accuracies: max(np.median(accuracies, axis=1)))
         found[name] = {"rates": rates, "accuracies": best, **_window(rates, best)}
         if name in ("FixNorm", "AdamW"):
-            wider = _sweep(out, f"{name}-wider", makers[0], rates, WIDER, seeds, progress)
+            wider = _sweep(out, f"{name}-wider", way, way.optimizers[0], rates, WIDER, seeds, progress)
             found[name]["wider"] = _window(rates, wider)
             found[name]["best_moves"] = _ratio(found[name]["best_rate"], found[name]["wider"]["best_rate"])
     searches = [_searches(out, seed, progress) for seed in range(seeds)]
@@ -83,7 +93,14 @@ def measure(out: Path, *, seeds: int, progress: Progress) -> dict[str, Any]:
 
 
 def _sweep(
-    out: Path, name: str, make: digits.MakeOptimizer, rates: Sequence[float], width: int, seeds: int, progress: Progress
+    out: Path,
+    name: str,
+    way: Way,
+    optimizer: digits.MakeOptimizer,
+    rates: Sequence[float],
+    width: int,
+    seeds: int,
+    progress: Progress,
 ) -> list[list[float]]:
     """Test accuracies in per cent, a list a rate with one a seed."""
 
@@ -91,7 +108,7 @@ def _sweep(
         with progress.task(f"fixnorm {name}", len(rates) * seeds, "trainings") as task:
             accuracies = []
             for rate in rates:
-                accuracies.append([_trained(make, rate, width, EPOCHS, seed)[1] for seed in range(seeds)])
+                accuracies.append([_trained(way, optimizer, rate, width, EPOCHS, seed)[1] for seed in range(seeds)])
                 task.advance(seeds)
         return {"accuracies": accuracies}
 
@@ -99,24 +116,28 @@ def _sweep(
     return content
 
 
-def _trained(make: digits.MakeOptimizer, rate: float, width: int, epochs: float, seed: int) -> tuple[float, float]:
-    network = partial(digits.network, width)
-    return digits.accuracies(digits.load(seed), network, make, rate, epochs=epochs, seed=seed)
+def _trained(
+    way: Way, optimizer: digits.MakeOptimizer, rate: float, width: int, epochs: float, seed: int
+) -> tuple[float, float]:
+    """Validation and test accuracy in per cent."""
+    network = partial(way.network, width)
+    return digits.accuracies(digits.load(seed), network, optimizer, rate, epochs=epochs, seed=seed)
 
 
 def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The best rate, as the middle of the good ones around it, and how many times higher the highest of these is."""
+    """The best rate, in the middle of the good ones, and how many times the lowest of as many rates the highest is.
+
+    Rates are good wherever they are: one unlucky training does not cut a window in two.
+    """
     medians = np.median(accuracies, axis=1)
-    best = int(np.argmax(medians))
-    good = medians >= medians[best] - WITHIN_PP
-    low = best - int(np.argmin(good[best::-1])) + 1 if not good[: best + 1].all() else 0
-    high = best + int(np.argmin(good[best:])) - 1 if not good[best:].all() else len(rates) - 1
+    good = medians >= medians.max() - WITHIN_PP
+    logs = np.log(rates)
     return {
-        "best": float(medians[best]),
-        "best_rate": math.sqrt(rates[low] * rates[high]),
-        "window": [rates[low], rates[high]],
-        "width": rates[high] / rates[low],
-        "reaches_edge": low == 0 or high == len(rates) - 1,
+        "best": float(medians.max()),
+        "best_rate": math.exp(logs[good].mean()),
+        "window": [float(rate) for rate in np.array(rates)[good][[0, -1]]],
+        "width": math.exp((logs[1] - logs[0]) * (good.sum() - 1)),
+        "reaches_edge": bool(good[0] or good[-1]),
     }
 
 
@@ -132,7 +153,7 @@ def _searches(out: Path, seed: int, progress: Progress) -> dict[str, Any]:
                 tried = _rate_search(low, high, n_trials, seed)
             else:
                 rates = np.geomspace(1e-4, 1.0, MANY)
-                tried = [(rate, *_trained(fix_norm, rate, WIDTH, EPOCHS, seed)) for rate in rates]
+                tried = [(rate, *_trained(WAYS["FixNorm"], fix_norm, rate, WIDTH, EPOCHS, seed)) for rate in rates]
             rate, validation, test = max(tried, key=lambda trial: trial[1])
             found[str(n_trials)] = {"rate": float(rate), "validation": validation, "test": test}
         return found
@@ -146,7 +167,7 @@ def _rate_search(low: float, high: float, n_trials: int, seed: int) -> list[tupl
     results: list[Result] = []
     whole = []
     while len(results) < n_trials and (attempt := search.next(results)) is not None:
-        validation, test = _trained(fix_norm, attempt.rate, WIDTH, attempt.budget * EPOCHS, seed)
+        validation, test = _trained(WAYS["FixNorm"], fix_norm, attempt.rate, WIDTH, attempt.budget * EPOCHS, seed)
         results.append(Result(attempt, validation))
         if attempt.budget == 1:
             whole.append((attempt.rate, validation, test))

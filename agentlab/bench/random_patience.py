@@ -62,7 +62,7 @@ def measure(out: Path, *, progress: Progress) -> dict[str, Any]:
         gaps = np.array(of_rule["accuracy"]) - whole
         of_rule["share_of_rounds"] = float(np.mean(of_rule["rounds"])) / ROUNDS
         of_rule["gap_pp"] = float(gaps.mean())
-        of_rule["gap_pp_ci95"] = list(bootstrap_interval(gaps, statistic=partial(np.mean, axis=-1)))
+        of_rule["gap_pp_ci95"] = list(bootstrap_interval(gaps, statistic=lambda drawn: drawn.mean(axis=-1)))
     return {"curves": CURVES, "rounds": ROUNDS, "patiences": patiences, "rules": found}
 
 

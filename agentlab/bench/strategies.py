@@ -22,10 +22,8 @@ BENCHES: Mapping[str, Any] = {
 }
 
 
-def measure(
-    names: Sequence[str], out: Path, *, seeds: int, progress: Progress, frames: int = FRAMES
-) -> dict[str, Any]:
-    """Measures the strategies of these names, all if there are none, in the folder `out`; what is there already is read.
+def measure(names: Sequence[str], out: Path, *, seeds: int, progress: Progress, frames: int = FRAMES) -> dict[str, Any]:
+    """Measures the strategies of these names, all if there are none, in `out`; what is there already is read.
 
     Raises `InputError` for an unknown strategy, with the nearest, and for one named twice.
     """

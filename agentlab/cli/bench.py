@@ -99,7 +99,9 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     bench.plot(found, options.out / f"{options.name}.svg")
     versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
     where = f"measured on {on['cores']} cores of {on['processor']}, with {versions}"
-    return Result(found, f"{bench.table(found)}\n{where}\n{options.out / options.name}.json and the plots beside it show it")
+    return Result(
+        found, f"{bench.table(found)}\n{where}\n{options.out / options.name}.json and the plots beside it show it"
+    )
 
 
 def _measure_run(options: Options, bench: Any) -> dict[str, Any]:
@@ -116,9 +118,7 @@ def _measure_strategies(options: Options, bench: Any) -> dict[str, Any]:
     from agentlab.progress import on_stderr
 
     out = options.out / "strategies"
-    return dict(
-        bench.measure(options.subjects, out, seeds=options.seeds, frames=options.frames, progress=on_stderr())
-    )
+    return dict(bench.measure(options.subjects, out, seeds=options.seeds, frames=options.frames, progress=on_stderr()))
 
 
 def _measure_games(options: Options, bench: Any) -> dict[str, Any]:
