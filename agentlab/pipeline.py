@@ -126,9 +126,9 @@ def _score_of_eye(recipe: Recipe, path: Path, progress: Progress) -> float:
     """The share of labels that the recipe's eye reads rightly on validation episodes; fits it unless it is there."""
     folder = RunFolder(path)
     if not folder.extractor.exists():
+        path.mkdir(parents=True, exist_ok=True)
         config = replace(recipe.extractor, validation=recipe.extractor.validation or VALIDATION)
-        recordings = [Recording(recording_path(name)) for name in recipe.recordings]
-        _fit(replace(recipe, extractor=config), recordings, folder, progress)
+        _fit(replace(recipe, extractor=config), _record(recipe, folder, progress), folder, progress)
     return float(read_json(folder.extractor / META)["validation"]["read"])
 
 
