@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,7 +240,7 @@ class ChosenModes:
         return {
             "mode": self._choice.mode,
             "skipped": self._choice.skipped,
-            "comparisons": [asdict(comparison) for comparison in self._choice.comparisons],
+            "comparisons": [comparison.to_dict() for comparison in self._choice.comparisons],
         }
 
 

@@ -53,13 +53,20 @@ def _hard_clusters(entry: Mapping[str, Any]) -> Html:
         "Why frames were chosen: at random, read wrongly, similar to those, trained on before.",
     )
     clusters = [_cluster(number, cluster) for number, cluster in enumerate(entry["clusters"][:SHOWN_CLUSTERS], 1)]
-    return join(tag("h3", "Hard clusters"), chosen, *clusters, _suspects(entry["probably_wrong_labels"]))
+    said = f"{last} in the last round. Errors of the last round, by similarity:"
+    return join(
+        tag("h3", "Hard clusters"),
+        chosen,
+        tag("p", said),
+        tag("div", *clusters, class_="grid"),
+        _suspects(entry["probably_wrong_labels"]),
+    )
 
 
 def _cluster(number: int, places: Sequence[Mapping[str, Any]]) -> Html:
     """The frames nearest to the centre of a cluster of errors."""
     pictures = [_picture(place) for place in places[:SHOWN_FRAMES]]
-    return tag("figure", *pictures, tag("figcaption", f"Cluster {number} of the last round"), class_="frames")
+    return tag("figure", *pictures, tag("figcaption", f"Cluster {number}"), class_="frames")
 
 
 def _picture(place: Mapping[str, Any]) -> Html:
@@ -83,7 +90,7 @@ def _suspects(places: Sequence[Mapping[str, Any]]) -> Html:
     return table(
         ["Recording", "Episode", "Step"],
         rows,
-        f"{len(places):,} frames that are probably labelled wrongly; to be looked at",
+        f"Frames that are probably labelled wrongly, to be looked at: {len(places):,}",
     )
 
 
@@ -91,14 +98,14 @@ def _mode_choice(entry: Mapping[str, Any]) -> Html:
     rows = []
     for comparison in entry["comparisons"]:
         for name, trial in comparison["trials"].items():
-            low, high = trial["interval"]
             said = trial["failed"] or ("chosen" if name == comparison["after"] else "")
-            rate = f"{number(trial['rate'])} ({number(low)} to {number(high)})"
-            rows.append([f"{comparison['at_step']:,}", name, rate, f"{1e3 * trial['step_s']:.1f} ms", said])
+            rate = "-" if trial["interval"] is None else number(trial["rate"])
+            interval = "" if trial["interval"] is None else " to ".join(map(number, trial["interval"]))
+            row = [name, f"{comparison['at_step']:,}", rate, interval, f"{1e3 * trial['step_s']:.1f} ms", said]
+            rows.append(row)
     skipped = [tag("p", f"{name}: skipped, for this machine lacks {lack}.") for name, lack in entry["skipped"].items()]
-    compared = table(
-        ["Step", "Mode", "Fall of the loss a second", "A step", ""], rows, "Modes compared", frozenset({0, 2, 3})
-    )
+    columns = ["Mode", "At step", "Fall of the loss a second", "95% interval", "A step takes", ""]
+    compared = table(columns, rows, "Modes compared", frozenset({1, 2, 3, 4}))
     return join(tag("h3", "Mode choice"), tag("p", f"At the end: {entry['mode']}."), compared, *skipped)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,14 @@ class Trial:
     """Seconds of the steps before, which compile and fill caches."""
     failed: str | None = None
     """Why the mode cannot win."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; numbers that there are none of are None."""
+        interval = list(self.interval) if all(map(math.isfinite, self.interval)) else None
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in (vars(self) | {"interval": interval}).items()
+        }
 
 
 def judged_by_rate(

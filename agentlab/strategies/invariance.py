@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 TOLERANCE = 0.05
-"""The most that doubling a scale-invariant tensor changes, as a share of what another direction of it changes; more
+"""The most that doubling a scale-invariant tensor changes, as a share of what other directions of it change; more
 than nothing, for normalisation adds a small constant to the variance it divides by."""
-WAKING = 0.1
+DIRECTIONS = 4
+"""Directions that a tensor is set to, to see how much it matters."""
+WAKING = 2.0
 """Spread of what is added to tensors that are constant at first, such as biases of 0, so that their effect is seen."""
 SIZES = (28, 32, 64, 84, 96, 128, 224, *range(1, 257))
 """Heights, and widths, that are tried for the images of a convolutional model."""
@@ -24,7 +26,7 @@ Inputs = tuple[Any, ...]
 def scale_invariant_parameters(model: nn.Module, inputs: Inputs) -> dict[str, nn.Parameter]:
     """The parameters of which twice as much leaves `model(*inputs)` as it is, by name.
 
-    Each is doubled, and set to another direction to see whether it matters at all: one that does nothing is not among
+    Each is doubled, and set to other directions to see whether it matters at all: one that does nothing is not among
     them. The model runs in training mode, as it does when it learns, and is left as it was.
     """
     found = {}
@@ -39,9 +41,11 @@ def scale_invariant_parameters(model: nn.Module, inputs: Inputs) -> dict[str, nn
                 continue
             kept = parameter.clone()
             doubled = _change(as_it_is, _outputs_with(model, inputs, parameter, 2 * kept))
-            direction = _noise(kept, generator)
-            direction *= kept.norm() / direction.norm()
-            turned = _change(as_it_is, _outputs_with(model, inputs, parameter, direction))
+            turned = 0.0
+            for _ in range(DIRECTIONS):
+                direction = _noise(kept, generator)
+                direction *= kept.norm() / direction.norm()
+                turned += _change(as_it_is, _outputs_with(model, inputs, parameter, direction)) / DIRECTIONS
             parameter.copy_(kept)
             if turned > 0 and doubled <= TOLERANCE * turned:
                 found[name] = parameter

@@ -108,6 +108,10 @@ class Comparison:
     seconds: float
     """What the comparison took beyond the stage itself."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**vars(self), "trials": {name: trial.to_dict() for name, trial in self.trials.items()}}
+
 
 class ModeChoice:
     """Runs a training under the mode that makes its loss fall fastest, measured while it trains (CN111695688A).

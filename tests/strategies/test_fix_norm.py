@@ -99,7 +99,9 @@ def test_doubling_shows_what_is_scale_invariant(model, inputs, expected):
     assert scale_invariant_parameters(model, (inputs,)).keys() == expected
 
 
-def test_a_bias_of_nothing_yet_is_not_overlooked():
+@pytest.mark.parametrize("seed", range(20))
+def test_a_bias_of_nothing_yet_is_not_overlooked(seed: int):
+    torch.manual_seed(seed)
     model = mlp(nn.LayerNorm, bias=True)
     nn.init.zeros_(model[0].bias)
     assert not scale_invariant_parameters(model, (X,))
