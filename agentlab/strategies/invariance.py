@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, nn
 
 TOLERANCE = 0.05
-"""The most that doubling a scale-invariant tensor changes, as a share of what other directions of it change; more
+"""The most that doubling a scale-invariant tensor changes, as a share of what another direction of it changes; more
 than nothing, for normalisation adds a small constant to the variance it divides by."""
-DIRECTIONS = 4
-"""Directions that a tensor is set to, to see how much it matters."""
-WAKING = 2.0
-"""Spread of what is added to tensors that are constant at first, such as biases of 0, so that their effect is seen."""
+TRIES = 3
+"""How often that is tried."""
 SIZES = (28, 32, 64, 84, 96, 128, 224, *range(1, 257))
 """Heights, and widths, that are tried for the images of a convolutional model."""
 
@@ -26,30 +24,41 @@ Inputs = tuple[Any, ...]
 def scale_invariant_parameters(model: nn.Module, inputs: Inputs) -> dict[str, nn.Parameter]:
     """The parameters of which twice as much leaves `model(*inputs)` as it is, by name.
 
-    Each is doubled, and set to other directions to see whether it matters at all: one that does nothing is not among
-    them. The model runs in training mode, as it does when it learns, and is left as it was.
+    Each is doubled, and set to another direction to see whether it matters at all: one that does nothing is not among
+    them. That is tried several times, for what is constant at first with other values each time. The model runs in
+    training mode, as it does when it learns, and is left as it was.
     """
-    found = {}
-    generator = torch.Generator().manual_seed(0)
-    with _untouched(model):
-        for parameter in model.parameters():
-            if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
-                parameter.add_(WAKING * _noise(parameter, generator))
-        as_it_is = _outputs(model, inputs)
-        for name, parameter in model.named_parameters():
-            if not parameter.is_floating_point():
-                continue
-            kept = parameter.clone()
-            doubled = _change(as_it_is, _outputs_with(model, inputs, parameter, 2 * kept))
-            turned = 0.0
-            for _ in range(DIRECTIONS):
-                direction = _noise(kept, generator)
-                direction *= kept.norm() / direction.norm()
-                turned += _change(as_it_is, _outputs_with(model, inputs, parameter, direction)) / DIRECTIONS
-            parameter.copy_(kept)
-            if turned > 0 and doubled <= TOLERANCE * turned:
-                found[name] = parameter
+    found = dict(model.named_parameters())
+    for seed in range(TRIES):
+        with _untouched(model):
+            generator = torch.Generator().manual_seed(seed)
+            _wake(model, generator)
+            as_it_is = _outputs(model, inputs)
+            found = {
+                name: parameter
+                for name, parameter in found.items()
+                if parameter.is_floating_point() and _is_invariant(model, inputs, as_it_is, parameter, generator)
+            }
     return found
+
+
+def _wake(model: nn.Module, generator: torch.Generator) -> None:
+    """Changes parameters that are constant, such as biases of 0, so that their effect is seen."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
+            parameter.add_(_noise(parameter, generator))
+
+
+def _is_invariant(
+    model: nn.Module, inputs: Inputs, as_it_is: list[Tensor], parameter: nn.Parameter, generator: torch.Generator
+) -> bool:
+    kept = parameter.clone()
+    doubled = _change(as_it_is, _outputs_with(model, inputs, parameter, 2 * kept))
+    direction = _noise(kept, generator)
+    direction *= kept.norm() / direction.norm()
+    turned = _change(as_it_is, _outputs_with(model, inputs, parameter, direction))
+    parameter.copy_(kept)
+    return turned > 0 and doubled <= TOLERANCE * turned
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:
