@@ -24,7 +24,7 @@ from agentlab.strategies.rate_search import RateSearch, Result
 
 WITHIN_PP = 1.0
 """A rate is good if the accuracy is within so many percentage points of the best."""
-EPOCHS = 40
+EPOCHS = 20
 WIDTH, WIDER = 64, 256
 DECADES, POINTS = 1e5, 26
 """Over how many times the lowest rate, and at how many rates, networks are trained."""
