@@ -17,13 +17,20 @@ from agentlab import device as devices
 from agentlab.artefact import META, read_json, sha256, write_json
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.evaluate import evaluate
-from agentlab.extractor import FrozenExtractor, StrategicSeams, check_recordings, fit
+from agentlab.extractor import FrozenExtractor, StrategicSeams, check_recordings, fit, require_sound
 from agentlab.fields import to_plain
 from agentlab.head import Agent, find_reward_function, require_learning_from_recordings, train
 from agentlab.labels import LabelSchema
 from agentlab.play import player, record_episodes
 from agentlab.progress import NoProgress, Progress
-from agentlab.recipe import MOST_EVALUATION_SEED, Recipe, RecordConfig, recording_path, require_sample
+from agentlab.recipe import (
+    MOST_EVALUATION_SEED,
+    Recipe,
+    RecordConfig,
+    recording_path,
+    require_no_rounds,
+    require_sample,
+)
 from agentlab.recording import Recording
 from agentlab.refresh import EyeRefresh
 from agentlab.report import record_playback, write_run_report
@@ -53,8 +60,7 @@ def run(
     """
     progress = progress or NoProgress()
     folder = RunFolder(out)
-    if "random-patience" in recipe.strategies:
-        raise InputError("strategies: random-patience ends a search over rounds: use it with agentlab search")
+    require_no_rounds(recipe.strategies)
     folder.check(recipe, resume=resume, force=force)
     if resume and not out.exists():
         progress.say(f"{out}: nothing to resume there, so it begins anew")
@@ -147,6 +153,7 @@ def check(recipe: Recipe) -> None:
     devices.pick(recipe.device)
     find_reward_function(recipe.head.reward)
     require_learning_from_recordings(recipe.head, recipe.env)
+    require_sound(recipe.fit_strategies)
     if list(recipe.refresh.at) != sorted(set(recipe.refresh.at)):
         raise InputError(f"refresh.at: expected rising shares of the training, found {list(recipe.refresh.at)}")
     env = environment.open_environment(recipe.env, recipe.env_kwargs)

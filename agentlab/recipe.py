@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -332,6 +332,12 @@ class Recipe:
     def fit_strategies(self) -> Strategies:
         """The strategies with their settings."""
         return Strategies(self.strategies, self.hard_clusters, self.mode_choice, self.fixnorm, self.random_patience)
+
+
+def require_no_rounds(strategies: Sequence[Strategy]) -> None:
+    """Raises `InputError` for a strategy that ends a search over rounds, where there is but one."""
+    if "random-patience" in strategies:
+        raise InputError("strategies: random-patience ends a search over rounds: use it with agentlab search")
 
 
 def built_in() -> dict[str, Path]:

@@ -228,6 +228,42 @@ class TestRecipeFields:
         refuses([*args, "--extractor.epochs", "2"], "recipe.yaml", "field 'extractor.epochs'", "began with 1, found 2")
 
 
+class TestStrategies:
+    @pytest.mark.parametrize(
+        ("arguments", "parts"),
+        [
+            (["hard-clusterz"], ["hard-clusters"]),
+            (["random-patience"], ["strategies: random-patience ends a search", "agentlab search"]),
+            (["hard-clusters", "--hard-clusters.first-share", "1.5"], ["--hard-clusters.first-share", "1.5"]),
+            (["hard-clusters", "--hard-clusters.second-share", "0"], ["--hard-clusters.second-share", "0"]),
+            (
+                ["hard-clusters", "--hard-clusters.second-share", "0.9"],
+                ["hard_clusters: second_share and replay_share: expected at most 1 together, found 1.1"],
+            ),
+            (
+                ["mode-choice", "--mode-choice.modes", "float32"],
+                ["mode_choice: modes: expected at least two", "float32"],
+            ),
+            (
+                ["mode-choice", "--mode-choice.modes", "float32", "bflat16"],
+                ["mode_choice: modes: unknown mode 'bflat16'. Did you mean 'bfloat16'?"],
+            ),
+            (
+                ["mode-choice", "--mode-choice.modes", "float32", "float32"],
+                ["mode_choice: modes: expected each once, found float32 twice"],
+            ),
+            (
+                ["mode-choice", "--mode-choice.stages", "0.5", "0.1"],
+                ["mode_choice: stages: expected rising step numbers"],
+            ),
+            (["mode-choice", "--mode-choice.stages", "0.999"], ["mode_choice: stages: expected", "within the"]),
+        ],
+    )
+    def test_of_a_fit(self, arguments: list[str], parts: list[str], refuses: Refuses, recording: Path, out: Path):
+        refuses(["fit", recording, "--out", out, *SMALL_FIT, "--with", *arguments], *parts)
+        refuses(["run", "catch", "--out", out, *SMALL_RUN, "--with", *arguments], *parts)
+
+
 class TestRecordings:
     def test_without_labels(self, refuses: Refuses, agentlab: Command, tmp_path: Path, out: Path):
         unlabelled = tmp_path / "unlabelled"

@@ -21,6 +21,7 @@ from agentlab.recipe import (
     Seed,
     Strategies,
     Strategy,
+    require_no_rounds,
 )
 
 
@@ -62,12 +63,14 @@ def read(args: Sequence[str]) -> Options:
 
 
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
-    from agentlab.extractor import StrategicSeams, fit
+    from agentlab.extractor import StrategicSeams, fit, require_sound
     from agentlab.progress import on_stderr
     from agentlab.recording import Recording
 
     settings = (options.hard_clusters, options.mode_choice, options.fixnorm, options.random_patience)
     strategies = Strategies(options.strategies, *settings)
+    require_no_rounds(strategies.use)
+    require_sound(strategies)
     with checkpoint_beside(options.out, resume=options.resume, force=options.force) as checkpoint:
         extractor = fit(
             [Recording(path) for path in options.recordings],

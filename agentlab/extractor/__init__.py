@@ -16,6 +16,6 @@ A head's *state* is the percepts of the last frames, stacked.
 from agentlab.extractor.eye import Sees
 from agentlab.extractor.fit import check_recordings, fit
 from agentlab.extractor.frozen import FrozenExtractor
-from agentlab.extractor.with_strategies import StrategicSeams
+from agentlab.extractor.with_strategies import StrategicSeams, require_sound
 
-__all__ = ["FrozenExtractor", "Sees", "StrategicSeams", "check_recordings", "fit"]
+__all__ = ["FrozenExtractor", "Sees", "StrategicSeams", "check_recordings", "fit", "require_sound"]

@@ -19,12 +19,12 @@ from agentlab.fields import to_plain
 from agentlab.labels import Category
 from agentlab.progress import Task
 from agentlab.strategies import FixNorm, HardClusters, Judgement, ModeChoice
-from agentlab.strategies.hard_clusters import Choice, Indices
+from agentlab.strategies.hard_clusters import Choice, Indices, Judge
 from agentlab.strategies.ledger import COST_OF_TRAINING
 from agentlab.strategies.scale_invariant import make_plain, make_scale_invariant
 
 if TYPE_CHECKING:
-    from agentlab.recipe import ExtractorConfig, Strategies
+    from agentlab.recipe import ExtractorConfig, HardClustersConfig, ModeChoiceConfig, Strategies
 
 PROBED = 512
 """Frames that modes are judged on."""
@@ -32,6 +32,8 @@ TRIED_ON = 32
 """Frames that tensors are tried on for scale invariance."""
 FIXED = "parametrizations.weight.original"
 """The tensor of a layer made scale-invariant whose norm is kept."""
+MANY = 10**6
+"""Frames, or steps, of a fit that settings are tried on."""
 LISTED = 1_000
 """Frames that are listed at most as probably labelled wrongly."""
 COUNTS = ("random", "errors", "similar", "replayed", "looked_at", "clusters", "quarantined")
@@ -103,6 +105,43 @@ class StrategicSeams(Seams):
         return entries
 
 
+def require_sound(strategies: Strategies) -> None:
+    """Raises `InputError` for settings of strategies that no fit could be made with."""
+    if "hard-clusters" in strategies.use:
+        _hard_clusters(strategies.hard_clusters, MANY, _never_asked, seed=0)
+    if "mode-choice" in strategies.use:
+        _mode_choice(strategies.mode_choice, MANY)
+
+
+def _hard_clusters(config: HardClustersConfig, n_frames: int, judge: Judge, seed: int) -> HardClusters:
+    size = max(1, round(config.first_share * n_frames))
+    with as_input_errors("hard_clusters"):
+        return HardClusters(
+            n_frames,
+            judge,
+            first_share=config.first_share,
+            second_share=config.second_share,
+            replay_share=config.replay_share,
+            errors=max(1, round(config.errors * size)),
+            looks=max(1, round(config.looks * size)),
+            n_clusters=config.clusters,
+            source=config.source,
+            quarantine_after=config.quarantine_after,
+            quarantine_confidence=config.quarantine_confidence,
+            seed=seed,
+        )
+
+
+def _never_asked(indices: Indices) -> Judgement:
+    raise NotImplementedError
+
+
+def _mode_choice(config: ModeChoiceConfig, total_steps: int) -> ModeChoice:
+    stages = [int(share * total_steps) for share in config.stages]
+    with as_input_errors("mode_choice"):
+        return ModeChoice(config.modes, total_steps=total_steps, stages=stages, steps=config.steps)
+
+
 @contextmanager
 def as_input_errors(field: str) -> Iterator[None]:
     """Makes what a strategy refuses an error of the recipe's field."""
@@ -123,22 +162,8 @@ class MinedFrames:
         _require_all_classes(data, learner.eye)
         self._data, self._learner, self._brightness = data, learner, mining.brightness
         self._seed = seed
-        size = max(1, round(mining.first_share * len(data)))
-        with as_input_errors("hard_clusters"):
-            self._hard = HardClusters(
-                len(data),
-                self._judge,
-                first_share=mining.first_share,
-                second_share=mining.second_share,
-                replay_share=mining.replay_share,
-                errors=max(1, round(mining.errors * size)),
-                looks=max(1, round(mining.looks * size)),
-                n_clusters=mining.clusters,
-                source=mining.source,
-                quarantine_after=mining.quarantine_after,
-                quarantine_confidence=mining.quarantine_confidence,
-                seed=seed,
-            )
+        self._hard = _hard_clusters(mining, len(data), self._judge, seed)
+        size = len(self._hard)
         cost_of_round = COST_OF_TRAINING * size + round(mining.looks * size)
         whole_cost = COST_OF_TRAINING * config.epochs * len(data)
         self.n_stages = max(1, int(mining.cost * whole_cost / cost_of_round))
@@ -209,13 +234,7 @@ class ChosenModes:
         config = strategies.mode_choice
         probed = spread(len(data), PROBED)
         self._training = _Probed(learner, data.frames(probed), data.labels[probed])
-        with as_input_errors("mode_choice"):
-            self._choice = ModeChoice(
-                config.modes,
-                total_steps=learner.total_steps,
-                stages=[int(share * learner.total_steps) for share in config.stages],
-                steps=config.steps,
-            )
+        self._choice = _mode_choice(config, learner.total_steps)
 
     def run(self, learner: Learner, batches: Iterable[Batch], task: Task) -> float:
         learner.eye.train()
