@@ -26,6 +26,7 @@ SMALL = {
     "train": "--total-steps 320 --n-envs 2 --dqn.learning-starts 100",
     "record": "--episodes 3",
     "evaluate": "--episodes 2",
+    "search": "--trials 2 --extractor.epochs 1",
 }
 
 
