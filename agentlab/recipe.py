@@ -225,15 +225,15 @@ class HardClustersConfig:
 
     first_share: Annotated[float, Range(0, 1, above_low=True)] = 0.1
     """Share of the frames that make a round."""
-    second_share: Annotated[float, Range(0, 1, above_low=True)] = 0.2
+    second_share: Annotated[float, Range(0, 1, above_low=True)] = 0.05
     """Share of a round that is taken for being similar to errors, equally for each cluster of them."""
-    replay_share: Annotated[float, Range(0, 1, above_low=True)] = 0.2
+    replay_share: Annotated[float, Range(0, 1, above_low=True)] = 0.05
     """Share of a round that was trained on before."""
-    errors: Annotated[float, Range(0, above_low=True)] = 0.3
+    errors: Annotated[float, Range(0, above_low=True)] = 0.1
     """Errors that are looked for, as a share of a round."""
-    looks: Annotated[float, Range(0, above_low=True)] = 0.5
+    looks: Annotated[float, Range(0, above_low=True)] = 0.2
     """Frames that are looked at for them at most, as a share of a round."""
-    clusters: Count = 16
+    clusters: Count = 8
     """Clusters of errors."""
     source: Literal["pool", "errors"] = "pool"
     """Where similar frames come from: what was looked at, or the errors themselves."""

@@ -20,13 +20,14 @@ from agentlab.recording import Recording
 
 @dataclass(frozen=True)
 class Timeline:
-    """Metrics that note when each stage was over."""
+    """Metrics that note the held-out loss and when it was reached."""
 
     began_s: float
     points: list[tuple[float, float]]
 
     def write(self, step: int, **numbers: float) -> None:  # noqa: ARG002
-        self.points.append((time.perf_counter() - self.began_s, numbers["holdout_loss"]))
+        if "holdout_loss" in numbers:
+            self.points.append((time.perf_counter() - self.began_s, numbers["holdout_loss"]))
 
 
 def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -165,10 +165,18 @@ def run_round(
             batches = trained_on.batches(np.fromiter(sampler, np.int64), config.batch_size)
             loss = stages.run(learner, batches, task)
             learner.stages_done += 1
-            holdout_loss = float(learner.losses(*watched).mean())
-            metrics.write(stage + 1, loss=loss, holdout_loss=holdout_loss, **seams.measured(learner.eye))
-            task.advance(0, note=f"loss {loss:.4f}, held out {holdout_loss:.4f}")
+            numbers = {"loss": loss, **seams.measured(learner.eye)}
+            if _ends_a_pass(stage, sampler, trained_on):
+                numbers["holdout_loss"] = float(learner.losses(*watched).mean())
+                task.advance(0, note=f"loss {loss:.4f}, held out {numbers['holdout_loss']:.4f}")
+            metrics.write(stage + 1, **numbers)
             _keep(learner, sampler, stages, checkpoint)
+
+
+def _ends_a_pass(stage: int, sampler: StageSampler, trained_on: FrameDataset) -> bool:
+    """Whether as many frames as there are have been trained on since another stage ended so, or at last."""
+    passes_before, passes = (n * len(sampler) // len(trained_on) for n in (stage, stage + 1))
+    return passes > passes_before or stage == sampler.n_stages - 1
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:

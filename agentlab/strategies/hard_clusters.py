@@ -41,7 +41,7 @@ class Choice:
     """The samples of one round, by why they were chosen."""
 
     random: Indices
-    """Drawn at random from those not trained on yet; all of the first round."""
+    """Drawn at random from those trained on least often; all of the first round."""
     errors: Indices
     """What the model got wrong."""
     similar: Indices
@@ -137,7 +137,7 @@ class HardClusters(torch.utils.data.Sampler[int]):
         self._n_similar, self._n_replayed = int(second_share * self._size), int(replay_share * self._size)
         self._n_errors, self._n_clusters, self._looks = errors, n_clusters, looks
         self._quarantine_after, self._quarantine_confidence = quarantine_after, quarantine_confidence
-        self._trained = np.zeros(n_samples, dtype=bool)
+        self._times_trained = np.zeros(n_samples, dtype=np.int64)
         self._rounds_wrong = np.zeros(n_samples, dtype=np.int64)
         self.choice: Choice | None = None
 
@@ -145,7 +145,7 @@ class HardClusters(torch.utils.data.Sampler[int]):
         """Chooses the samples of a round, the first being 0, with the model as it is now."""
         rng = np.random.default_rng((self._seed, number))
         self.choice = self._first(rng) if number == 0 else self._mined(rng)
-        self._trained[self.choice.indices] = True
+        np.add.at(self._times_trained, self.choice.indices, 1)
         self._order = rng.permutation(self.choice.indices)
 
     def __iter__(self) -> Iterator[int]:
@@ -163,15 +163,16 @@ class HardClusters(torch.utils.data.Sampler[int]):
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What it knows of the samples between two rounds."""
-        return {"trained": torch.from_numpy(self._trained), "rounds_wrong": torch.from_numpy(self._rounds_wrong)}
+        counts = {"times_trained": self._times_trained, "rounds_wrong": self._rounds_wrong}
+        return {name: torch.from_numpy(count.copy()) for name, count in counts.items()}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Goes on where `state_dict` was taken, with the next round."""
-        self._trained = state["trained"].numpy().copy()
+        self._times_trained = state["times_trained"].numpy().copy()
         self._rounds_wrong = state["rounds_wrong"].numpy().copy()
 
     def _first(self, rng: np.random.Generator) -> Choice:
-        drawn = rng.permutation(len(self._trained))[: self._size]
+        drawn = rng.permutation(len(self._times_trained))[: self._size]
         none = np.zeros(0, np.int64)
         return Choice(drawn, none, none, none, (), 0)
 
@@ -192,7 +193,7 @@ class HardClusters(torch.utils.data.Sampler[int]):
             similar = np.concatenate([np.zeros(0, np.int64), *drawn])
         free = self._rounds_wrong < self._quarantine_after
         free[errors] = free[similar] = False
-        replayed = _drawn(rng, np.flatnonzero(free & self._trained), self._n_replayed)
+        replayed = _drawn(rng, np.flatnonzero(free & (self._times_trained > 0)), self._n_replayed)
         free[replayed] = False
         chosen = np.concatenate([errors, similar, replayed])
         examples = tuple(errors[group[:EXAMPLES]] for group in groups)
@@ -208,7 +209,7 @@ class HardClusters(torch.utils.data.Sampler[int]):
         to choose similar ones from, or enough looks."""
         again = np.flatnonzero((self._rounds_wrong > 0) & (self._rounds_wrong < self._quarantine_after))
         others = rng.permutation(np.flatnonzero(self._rounds_wrong == 0))
-        others = others[np.argsort(self._trained[others], kind="stable")]
+        others = others[np.argsort(self._times_trained[others], kind="stable")]
         order = np.concatenate([again, others])[: max(self._looks, len(again))]
         parts: list[Judgement] = []
         n_wrong = n_seen = 0
@@ -233,13 +234,13 @@ class HardClusters(torch.utils.data.Sampler[int]):
         self._rounds_wrong[seen] = np.where(sure, self._rounds_wrong[seen] + 1, 0)
 
     def _fresh(self, rng: np.random.Generator, free: npt.NDArray[np.bool_], chosen: Indices) -> Indices:
-        """Random samples that fill the round: not trained on yet if there are, else others, at last some twice."""
+        """Random samples that fill the round: those trained on least often, and at last some twice."""
         wanted = self._size - len(chosen)
-        new = _drawn(rng, np.flatnonzero(free & ~self._trained), wanted)
-        old = _drawn(rng, np.flatnonzero(free & self._trained), wanted - len(new))
-        rest = wanted - len(new) - len(old)
-        there = np.concatenate([new, old, chosen])
-        return np.concatenate([new, old, rng.choice(there, rest) if rest else there[:0]])
+        others = rng.permutation(np.flatnonzero(free))
+        fresh = others[np.argsort(self._times_trained[others], kind="stable")][:wanted]
+        there = np.concatenate([fresh, chosen])
+        rest = wanted - len(fresh)
+        return np.concatenate([fresh, rng.choice(there, rest) if rest else there[:0]])
 
 
 def _clusters(

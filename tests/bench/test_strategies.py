@@ -1,0 +1,111 @@
+"""The measurements of strategies, small: what is compared, kept and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agentlab.bench import digits, fix_norm, hard_clusters, labelled_games, mode_choice, random_patience, strategies
+from agentlab.errors import InputError
+from agentlab.progress import NoProgress
+from agentlab.recipe import ExtractorConfig
+
+QUICK = ExtractorConfig(epochs=2, channels=2, keypoints=4, features=8, batch_size=64)
+
+
+@pytest.fixture
+def one_short_game(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hard_clusters, "GAMES", ("Pong",))
+    monkeypatch.setattr(mode_choice, "GAMES", ("Pong",))
+    monkeypatch.setattr(labelled_games, "LONGEST_EPISODE", 100)
+
+
+def drawn(found: dict[str, Any], out: Path) -> list[str]:
+    strategies.plot(found, out / "strategies.svg")
+    return sorted(file.name for file in out.glob("*.svg"))
+
+
+@pytest.mark.usefixtures("one_short_game")
+def test_hard_clusters_are_measured_beside_rivals_at_the_same_cost(tmp_path: Path):
+    found = hard_clusters.measure(tmp_path, frames=600, seeds=2, config=QUICK, progress=NoProgress())
+    rows = found["overall"]
+    assert set(rows) == {
+        "all frames", "hard clusters", "RS2", "InfoBatch", "selective backprop", "hard clusters, labels flipped",
+        "RS2, labels flipped",
+    }  # fmt: skip
+    assert rows["all frames"]["gap_pp"] == 0
+    for method, row in rows.items():
+        assert method == "all frames" or row["cost"] < 0.7, method
+        assert row["gap_pp_ci95"][0] <= row["gap_pp"] <= row["gap_pp_ci95"][1]
+        assert method in hard_clusters.table(found)
+    assert drawn({"hard-clusters": found}, tmp_path) == ["hard-clusters.svg"]
+    again = hard_clusters.measure(tmp_path, frames=600, seeds=2, config=QUICK, progress=NoProgress())
+    assert again == found
+
+
+@pytest.mark.usefixtures("one_short_game")
+def test_modes_are_measured_by_the_time_to_what_the_worse_one_reaches(tmp_path: Path):
+    config = ExtractorConfig(epochs=12, channels=2, keypoints=4, features=8, batch_size=8)
+    found = mode_choice.measure(tmp_path, frames=1_500, seeds=1, config=config, progress=NoProgress())
+    (case,) = found["cases"]
+    assert set(case["seconds_to_target"]) == {"float32", "bfloat16", "mode choice"}
+    assert case["chosen"] in ("float32", "bfloat16")
+    assert 0 < case["probing"] < 1
+    assert "Pong" in mode_choice.table(found)
+    assert drawn({"mode-choice": found}, tmp_path) == ["mode-choice.svg"]
+
+
+def test_rates_are_swept_for_each_optimizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fix_norm, "POINTS", 6)
+    monkeypatch.setattr(fix_norm, "EPOCHS", 0.5)
+    monkeypatch.setattr(fix_norm, "MANY", 3)
+    found = fix_norm.measure(tmp_path, seeds=1, progress=NoProgress())
+    assert set(found["optimizers"]) == {"FixNorm", "AdamW", "AdamP", "SGD with weight decay"}
+    for row in found["optimizers"].values():
+        assert np.shape(row["accuracies"]) == (6, 1)
+        assert row["width"] >= 1
+    assert found["searches"][0].keys() == {"8", "3"}
+    assert "fixed norm" in fix_norm.table(found)
+    assert drawn({"fixnorm": found}, tmp_path) == ["fixnorm.svg"]
+
+
+def test_a_window_is_of_all_good_rates():
+    accuracies = [[90.0], [98.0], [97.2], [96.8], [97.5], [50.0]]
+    window = fix_norm._window([1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1], accuracies)
+    assert window["best"] == 98.0
+    assert window["width"] == pytest.approx(100)
+    assert window["best_rate"] == pytest.approx(10 ** (-5 / 3))
+    assert not window["reaches_edge"]
+
+
+def test_patience_is_measured_on_searches_of_trained_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pool = np.random.default_rng(0).normal(95, 1, 400)
+    monkeypatch.setattr(random_patience, "_networks", lambda _: {"validation": pool.tolist(), "test": pool.tolist()})
+    rules = random_patience.measure(tmp_path, progress=NoProgress())["rules"]
+    whole, drawn_at_random, fixed, thrifty, optuna = rules.values()
+    assert whole["share_of_rounds"] == 1
+    assert whole["gap_pp"] == 0
+    for rule in (drawn_at_random, fixed, thrifty, optuna):
+        assert len(rule["rounds"]) == 200
+        assert max(rule["rounds"]) <= 40
+        assert rule["gap_pp"] <= 0
+    assert thrifty["share_of_rounds"] == pytest.approx(drawn_at_random["share_of_rounds"], abs=0.05)
+
+
+def test_networks_learn_digits():
+    split = digits.load(seed=0)
+    assert [len(x) for x, _ in (split.train, split.validation, split.test)] == [1078, 359, 360]
+    for network, make in ((digits.network, fix_norm.adamw), (digits.scale_invariant_network, fix_norm.fix_norm)):
+        validation, test = digits.accuracies(split, lambda make=network: make(32), make, 0.01, epochs=5, seed=0)
+        assert validation > 85
+        assert test > 85
+
+
+def test_an_unknown_strategy_is_answered_with_the_nearest(tmp_path: Path):
+    with pytest.raises(InputError, match=r"unknown strategy 'fixnrom'\. Did you mean 'fixnorm'"):
+        strategies.measure(["fixnrom"], tmp_path, seeds=1, progress=NoProgress())
+    with pytest.raises(InputError, match="'fixnorm' is named twice"):
+        strategies.measure(["fixnorm", "fixnorm"], tmp_path, seeds=1, progress=NoProgress())
