@@ -245,6 +245,11 @@ class HardClustersConfig:
     """How sure an error is to count for that."""
     cost: Annotated[float, Range(0, 1, above_low=True)] = 0.5
     """Cost of the fit, looks and all, as a share of that on all frames."""
+    good_enough: Annotated[float, Range(0, 1)] | None = None
+    """Share of labels read rightly on validation frames (`extractor.validation`) at which the fit ends, before its
+    learning rate has come down; none goes on to the end."""
+    stale_after: Count | None = None
+    """Looks at the validation frames, one a pass, after which it ends if that share no longer rises."""
 
 
 @dataclass(frozen=True)

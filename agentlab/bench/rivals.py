@@ -44,6 +44,9 @@ class FreshSubsets:
         start = first - turns[0] * self._n_frames
         self._indices = row[start : start + self._size]
 
+    def after_stage(self, read: float) -> bool:  # noqa: ARG002
+        return False
+
     def __iter__(self) -> Iterator[int]:
         return iter(self._indices.tolist())
 

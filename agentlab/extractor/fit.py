@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from agentlab import device as devices
@@ -88,7 +89,7 @@ def fit(
             progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
         if config.frames is not None and len(trained_on) < config.frames:
             progress.say(f"fit: {config.frames:,} frames were asked for; takes the {len(trained_on):,} there are")
-        run_round(learner, trained_on, held_out, config, seed, seams, checkpoint, progress, metrics)
+        run_round(learner, trained_on, validated_on, held_out, config, seed, seams, checkpoint, progress, metrics)
         seams.finish(learner.eye)
         learner.eye.eval()
         with torch.inference_mode():
@@ -142,6 +143,7 @@ def begin(
 def run_round(
     learner: Learner,
     trained_on: FrameDataset,
+    validated_on: FrameDataset | None,
     held_out: FrameDataset,
     config: ExtractorConfig,
     seed: int,
@@ -150,12 +152,13 @@ def run_round(
     progress: Progress,
     metrics: MetricsLog | None,
 ) -> None:
-    """Runs the stages that the learner has not done yet, and keeps it after each."""
+    """Runs the stages that the learner has not done yet, until the sampler ends them, and keeps it after each."""
     sampler = seams.sampler(trained_on, learner, config, seed)
     learner.total_steps = sampler.n_stages * math.ceil(len(sampler) / config.batch_size)
     stages = seams.stages(trained_on, learner)
     _restore(learner, sampler, stages, checkpoint)
-    watched = held_out.frames(at := _looked_at(held_out)), held_out.labels[at]
+    watched = _watched(held_out)
+    validated = None if validated_on is None else _watched(validated_on)
     metrics = metrics or NoMetrics()
     done = learner.stages_done
     with progress.task("fit", sampler.n_stages * len(sampler), "frames", done * len(sampler)) as task:
@@ -169,8 +172,20 @@ def run_round(
             if _ends_a_pass(stage, sampler, trained_on):
                 numbers["holdout_loss"] = float(learner.losses(*watched).mean())
                 task.advance(0, note=f"loss {loss:.4f}, held out {numbers['holdout_loss']:.4f}")
+                if validated is not None:
+                    numbers["validation_read"] = learner.share_read(*validated)
+                    if sampler.after_stage(numbers["validation_read"]):
+                        learner.stages_done = sampler.n_stages
             metrics.write(stage + 1, **numbers)
             _keep(learner, sampler, stages, checkpoint)
+            if learner.stages_done == sampler.n_stages:
+                break
+
+
+def _watched(data: FrameDataset) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Some frames and their label rows, few enough to be held at once."""
+    at = _looked_at(data)
+    return data.frames(at), data.labels[at]
 
 
 def _ends_a_pass(stage: int, sampler: StageSampler, trained_on: FrameDataset) -> bool:

@@ -83,6 +83,11 @@ class Learner:
             features = self.eye.network(self._on_device(frames))
             return features, self.eye.predictors(features)
 
+    def share_read(self, frames: Any, rows: Any) -> float:
+        """The share of the labels of uint8 frames that is read rightly."""
+        mistakes = self.eye.predictors.mistakes(self.look(frames)[1], self._on_device(rows))
+        return float((mistakes == 0).float().mean())
+
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
         trains = self.eye.training
@@ -135,6 +140,9 @@ class StageSampler(Protocol):
     def begin_stage(self, stage: int) -> None:
         """Chooses the frames of a stage, the first being 0."""
 
+    def after_stage(self, read: float) -> bool:
+        """Whether the fit may end, as this share of the labels is read rightly on validation frames."""
+
     def __iter__(self) -> Iterator[int]: ...
 
     def __len__(self) -> int: ...
@@ -154,6 +162,9 @@ class ShuffledFrames(torch.utils.data.Sampler[int]):
 
     def begin_stage(self, stage: int) -> None:
         self._stage = stage
+
+    def after_stage(self, read: float) -> bool:  # noqa: ARG002
+        return False
 
     def __iter__(self) -> Iterator[int]:
         return iter(np.random.default_rng((self._seed, self._stage)).permutation(self._n_frames).tolist())

@@ -19,7 +19,7 @@ from agentlab.fields import to_plain
 from agentlab.labels import Category
 from agentlab.progress import Task
 from agentlab.strategies import FixNorm, HardClusters, Judgement, ModeChoice
-from agentlab.strategies.hard_clusters import Choice, Indices, Judge
+from agentlab.strategies.hard_clusters import Indices, Judge
 from agentlab.strategies.ledger import COST_OF_TRAINING
 from agentlab.strategies.scale_invariant import make_plain, make_scale_invariant
 
@@ -128,6 +128,8 @@ def _hard_clusters(config: HardClustersConfig, n_frames: int, judge: Judge, seed
             source=config.source,
             quarantine_after=config.quarantine_after,
             quarantine_confidence=config.quarantine_confidence,
+            good_enough=config.good_enough,
+            stale_after=config.stale_after,
             seed=seed,
         )
 
@@ -159,6 +161,11 @@ class MinedFrames:
     ) -> None:
         """Raises `InputError` for a label with a class that no frame has."""
         mining = strategies.hard_clusters
+        if not config.validation and (mining.good_enough is not None or mining.stale_after is not None):
+            raise InputError(
+                "hard_clusters: good_enough and stale_after go by validation frames; expected extractor.validation "
+                "above 0, found 0"
+            )
         _require_all_classes(data, learner.eye)
         self._data, self._learner, self._brightness = data, learner, mining.brightness
         self._seed = seed
@@ -168,15 +175,19 @@ class MinedFrames:
         whole_cost = COST_OF_TRAINING * config.epochs * len(data)
         self.n_stages = max(1, int(mining.cost * whole_cost / cost_of_round))
         self._rounds: list[dict[str, int]] = []
+        self._clusters: list[list[int]] = []
         self._n_judged, self._n_right = 0, np.zeros(len(learner.eye.predictors.schema))
 
     def begin_stage(self, stage: int) -> None:
         self._n_judged, self._n_right = 0, np.zeros_like(self._n_right)
-        self._hard.begin_round(stage)
-        choice = self._choice
+        choice = self._hard.begin_round(stage)
         chosen = [len(part) for part in (choice.random, choice.errors, choice.similar, choice.replayed)]
         counts = [*chosen, choice.looked_at, len(choice.clusters), len(self._hard.quarantined)]
         self._rounds.append(dict(zip(COUNTS, counts, strict=True)))
+        self._clusters = [cluster.tolist() for cluster in choice.clusters]
+
+    def after_stage(self, read: float) -> bool:
+        return self._hard.after_round(read)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._hard)
@@ -186,23 +197,24 @@ class MinedFrames:
 
     def state(self) -> dict[str, Tensor]:
         rounds = [list(counts.values()) for counts in self._rounds]
-        return {**self._hard.state_dict(), "rounds": torch.tensor(rounds, dtype=torch.int64)}
+        examples = [[number, index] for number, cluster in enumerate(self._clusters) for index in cluster]
+        return {
+            **self._hard.state_dict(),
+            "rounds": torch.tensor(rounds, dtype=torch.int64),
+            "examples": torch.tensor(examples, dtype=torch.int64).reshape(-1, 2),
+        }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         self._hard.load_state_dict(tensors)
         self._rounds = [dict(zip(COUNTS, counts, strict=True)) for counts in tensors["rounds"].tolist()]
+        numbers, indices = tensors["examples"].T.numpy()
+        self._clusters = [indices[numbers == number].tolist() for number in np.unique(numbers)]
 
     def entry(self) -> dict[str, Any]:
         """The rounds, examples of the clusters of the last one, and frames that are probably labelled wrongly."""
-        clusters = [[self._data.where(index) for index in cluster] for cluster in self._choice.clusters]
+        clusters = [[self._data.where(index) for index in cluster] for cluster in self._clusters]
         suspects = [self._data.where(index) for index in self._hard.quarantined[:LISTED]]
         return {"rounds": self._rounds, "clusters": clusters, "probably_wrong_labels": suspects}
-
-    @property
-    def _choice(self) -> Choice:
-        if self._hard.choice is None:
-            raise ValueError("expected begin_stage before the frames are asked for")
-        return self._hard.choice
 
     def _judge(self, indices: Indices) -> Judgement:
         """A frame is wrong if one of its labels is read wrongly.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -80,8 +81,8 @@ class HardClusters(torch.utils.data.Sampler[int]):
     ...     confidence, answer = model(x[indices]).softmax(dim=1).max(dim=1)
     ...     return Judgement((answer != y[indices]).numpy(), body(x[indices]).numpy(), confidence.numpy())
     >>> sampler = HardClusters(len(x), judge, first_share=0.2, errors=100, seed=0)
-    >>> for number in range(5):
-    ...     sampler.begin_round(number)
+    >>> for number in range(5):  # or until sampler.after_round(score)
+    ...     choice = sampler.begin_round(number)
     ...     for batch in torch.utils.data.BatchSampler(sampler, 32, drop_last=False):
     ...         optimizer.zero_grad()
     ...         torch.nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
@@ -104,6 +105,8 @@ class HardClusters(torch.utils.data.Sampler[int]):
         looks: int | None = None,
         quarantine_after: int = 3,
         quarantine_confidence: float = 0.9,
+        good_enough: float | None = None,
+        stale_after: int | None = None,
         labels: Sequence[int] | None = None,
         n_classes: int | None = None,
         seed: int = 0,
@@ -112,7 +115,8 @@ class HardClusters(torch.utils.data.Sampler[int]):
         their similarity to clusters, the same number for each; from the `source`: the `pool` of all others looked at,
         or the `errors` themselves, which then come twice. `replay_share`: of a round, how many were trained on before.
         `errors`: how many are looked for, and `looks`: at how many samples at most, as many as a round has unless
-        given. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares
+        given. `good_enough`: a validation score to stop at, and `stale_after`: rounds without a better one to stop
+        after. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares
         outside (0, 1], together above 1 for a round, for counts below 1, a class without samples, and in `begin_round`
         for features that are not finite.
         """
@@ -126,7 +130,8 @@ class HardClusters(torch.utils.data.Sampler[int]):
         self._size = max(1, round(first_share * n_samples))
         looks = self._size if looks is None else looks
         counts = {"n_samples": n_samples, "errors": errors, "n_clusters": n_clusters, "looks": looks}
-        for name, count in (counts | {"quarantine_after": quarantine_after}).items():
+        counts |= {"quarantine_after": quarantine_after, "stale_after": 1 if stale_after is None else stale_after}
+        for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"{name}: expected at least 1, found {count}")
         if source not in ("pool", "errors"):
@@ -139,14 +144,25 @@ class HardClusters(torch.utils.data.Sampler[int]):
         self._quarantine_after, self._quarantine_confidence = quarantine_after, quarantine_confidence
         self._times_trained = np.zeros(n_samples, dtype=np.int64)
         self._rounds_wrong = np.zeros(n_samples, dtype=np.int64)
+        self._good_enough, self._stale_after = good_enough, stale_after
+        self._best_score, self._rounds_stale = -math.inf, 0
         self.choice: Choice | None = None
 
-    def begin_round(self, number: int) -> None:
+    def begin_round(self, number: int) -> Choice:
         """Chooses the samples of a round, the first being 0, with the model as it is now."""
         rng = np.random.default_rng((self._seed, number))
         self.choice = self._first(rng) if number == 0 else self._mined(rng)
         np.add.at(self._times_trained, self.choice.indices, 1)
         self._order = rng.permutation(self.choice.indices)
+        return self.choice
+
+    def after_round(self, score: float) -> bool:
+        """Counts a validation score, higher being better; says whether to stop: it is good enough, or has stopped
+        rising."""
+        self._rounds_stale = 0 if score > self._best_score else self._rounds_stale + 1
+        self._best_score = max(score, self._best_score)
+        is_enough = self._good_enough is not None and score >= self._good_enough
+        return is_enough or (self._stale_after is not None and self._rounds_stale >= self._stale_after)
 
     def __iter__(self) -> Iterator[int]:
         if self.choice is None:
@@ -164,12 +180,14 @@ class HardClusters(torch.utils.data.Sampler[int]):
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What it knows of the samples between two rounds."""
         counts = {"times_trained": self._times_trained, "rounds_wrong": self._rounds_wrong}
-        return {name: torch.from_numpy(count.copy()) for name, count in counts.items()}
+        validated = torch.tensor([self._best_score, self._rounds_stale], dtype=torch.float64)
+        return {name: torch.from_numpy(count.copy()) for name, count in counts.items()} | {"validated": validated}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Goes on where `state_dict` was taken, with the next round."""
         self._times_trained = state["times_trained"].numpy().copy()
         self._rounds_wrong = state["rounds_wrong"].numpy().copy()
+        self._best_score, self._rounds_stale = state["validated"][0].item(), int(state["validated"][1])
 
     def _first(self, rng: np.random.Generator) -> Choice:
         drawn = rng.permutation(len(self._times_trained))[: self._size]

@@ -165,3 +165,30 @@ def test_a_class_that_no_frame_has_is_bad_input(tmp_path: Path):
     recording = recorded("games:Test/Titled-v0", tmp_path / "titled")
     with pytest.raises(InputError, match=r"label 'screen': expected every class in the frames, found none of 'won'"):
         fitted(recording, tmp_path / "out", ("hard-clusters",))
+
+
+def test_a_fit_ends_when_validation_is_good_enough_and_stays_ended(squares: Recording, tmp_path: Path):
+    config = replace(LONGER, validation=0.4)
+    mining = replace(MINING, good_enough=0.0)
+    seams = StrategicSeams(Strategies(("hard-clusters",), mining))
+    metrics = Interrupt(after=99)
+    options = {**OPTIONS, "checkpoint": tmp_path / "kept"}
+    ended = fit([squares], config, tmp_path / "out", seams=seams, metrics=metrics, **options)
+    seams = StrategicSeams(Strategies(("hard-clusters",), mining))
+    assert 0 < len(metrics.lines) < seams_stages(squares, config)
+    again = fit([squares], config, tmp_path / "again", seams=seams, metrics=metrics, **options)
+    assert again.fingerprint == ended.fingerprint
+
+
+def seams_stages(recording: Recording, config: Any) -> int:
+    """Stages of a fit that is not ended early."""
+    metrics = Interrupt(after=99)
+    seams = StrategicSeams(Strategies(("hard-clusters",), MINING))
+    fit([recording], config, recording.path.parent / "whole", seams=seams, metrics=metrics, **OPTIONS, force=True)
+    return len(metrics.lines)
+
+
+def test_what_goes_by_validation_frames_needs_some(squares: Recording, tmp_path: Path):
+    seams = StrategicSeams(Strategies(("hard-clusters",), replace(MINING, stale_after=2)))
+    with pytest.raises(InputError, match=r"expected extractor\.validation above 0, found 0"):
+        fit([squares], LONGER, tmp_path / "out", seams=seams, **OPTIONS)

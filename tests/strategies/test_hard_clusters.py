@@ -224,3 +224,21 @@ def test_it_is_a_sampler_of_torch():
     sampler = begun(HardClusters(N, Judge()), 0)
     loader = torch.utils.data.DataLoader(torch.arange(N), batch_size=32, sampler=sampler)
     assert torch.cat(list(loader)).tolist() == list(sampler)
+
+
+def test_rounds_go_on_until_validation_is_good_enough():
+    sampler = HardClusters(N, Judge(), good_enough=0.9)
+    assert [sampler.after_round(score) for score in (0.5, 0.4, 0.89, 0.9)] == [False, False, False, True]
+
+
+def test_rounds_go_on_until_validation_stops_rising():
+    sampler = HardClusters(N, Judge(), stale_after=2)
+    assert [sampler.after_round(score) for score in (0.5, 0.4, 0.6, 0.6)] == [False] * 4
+    resumed = HardClusters(N, Judge(), stale_after=2)
+    resumed.load_state_dict(sampler.state_dict())
+    assert resumed.after_round(0.6)
+
+
+def test_unless_told_rounds_go_on():
+    sampler = HardClusters(N, Judge())
+    assert not any(sampler.after_round(score) for score in (1.0, 0.5, 0.4, 0.3))
