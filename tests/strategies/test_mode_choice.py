@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from agentlab.strategies import Loop, Mode, ModeChoice
+from agentlab.strategies.convergence import judged_by_rate
 from agentlab.strategies.modes import MODES
 from agentlab.strategies.snapshot import restore, take_snapshot
 
@@ -130,6 +131,14 @@ def test_it_begins_under_the_optimised_mode_and_stays_when_intervals_overlap():
     base, other = comparison.trials["base"], comparison.trials["other"]
     assert base.interval[0] < other.interval[1]
     assert other.interval[0] < base.interval[1]
+
+
+def test_a_mode_whose_loss_rises_cannot_win_even_if_it_rises_least():
+    falls = {"rises": torch.full((64,), -0.5), "rises less": torch.full((64,), -0.1)}
+    times = {"rises": [0.1] * 8, "rises less": [0.1] * 8}
+    trials, winner = judged_by_rate(falls, times, 4, "rises", seed=0)
+    assert winner == "rises"
+    assert all("the loss did not fall" in trial.failed for trial in trials.values())
 
 
 def test_a_machine_that_slows_down_favours_no_mode():
