@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from agentlab.strategies import ScaleInvariantLinear
+
+N_PIXELS, N_CLASSES = 64, 10
 
 MakeOptimizer: TypeAlias = Callable[[nn.Module, float], torch.optim.Optimizer]
 """The optimiser of a model at a learning rate."""
@@ -41,20 +44,29 @@ def load(seed: int) -> Digits:
 
 def network(width: int, depth: int = 2, dropout: float = 0.0) -> nn.Sequential:
     """Hidden layers without bias, each with a normalisation, GELU and dropout; a linear layer for the classes."""
-    widths = [64, *[width] * depth]
     layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(widths):
+    for n_in, n_out in pairwise([N_PIXELS, *[width] * depth]):
         layers += [nn.Linear(n_in, n_out, bias=False), nn.LayerNorm(n_out), nn.GELU(), nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(width, 10))
+    return nn.Sequential(*layers, nn.Linear(width, N_CLASSES))
 
 
-def scale_invariant_network(width: int, depth: int = 2, logit_scale: float = 5.0) -> nn.Sequential:
-    """The same of layers of which only the directions of weights matter."""
-    widths = [64, *[width] * depth]
+def plain_network(width: int, depth: int) -> nn.Sequential:
+    """Layers and GELU, nothing else, begun as He et al. do (arXiv 1502.01852)."""
     layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(widths):
-        layers += [ScaleInvariantLinear(n_in, n_out), nn.LayerNorm(n_out, elementwise_affine=False), nn.GELU()]
-    return nn.Sequential(*layers, ScaleInvariantLinear(width, 10, scale=logit_scale))
+    for n_in, n_out in pairwise([N_PIXELS, *[width] * depth, N_CLASSES]):
+        layer = nn.Linear(n_in, n_out)
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        nn.init.zeros_(layer.bias)
+        layers += [layer, nn.GELU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def scale_invariant_network(width: int, depth: int) -> nn.Sequential:
+    """The plain network of layers of which only the directions of weights matter; it begins as that one does."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise([N_PIXELS, *[width] * depth, N_CLASSES]):
+        layers += [ScaleInvariantLinear(n_in, n_out, scale=math.sqrt(2 * n_out)), nn.GELU()]
+    return nn.Sequential(*layers[:-1])
 
 
 def accuracies(

@@ -17,6 +17,7 @@ from torch import nn
 from agentlab.bench import digits
 from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.fits import kept
+from agentlab.bench.parallel import outcomes
 from agentlab.errors import MissingExtraError
 from agentlab.progress import Progress
 from agentlab.strategies import FixNorm
@@ -26,10 +27,15 @@ WITHIN_PP = 1.0
 """A rate is good if the accuracy is within so many percentage points of the best."""
 EPOCHS = 20
 WIDTH, WIDER = 64, 256
+DEPTHS = (2, 6)
+"""Hidden layers of the networks."""
 DECADES, POINTS = 1e5, 26
 """Over how many times the lowest rate, and at how many rates, networks are trained."""
 MANY, FEW = 32, 8
 """Trials of a search that counts as thorough, and of the one that is to come close."""
+LINES = ("-", "-", "--", "-.", ":")
+SEARCHED = (1e-2, 1.0)
+"""The rates that the search of few trials begins with."""
 DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
 """Weight decays that SGD's best is taken of."""
 
@@ -50,7 +56,7 @@ def adamp(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     try:
         from pytorch_optimizer import AdamP
     except ImportError as error:
-        raise MissingExtraError("pytorch-optimizer", "bench") from error
+        raise MissingExtraError("pytorch-optimizer", "rivals") from error
     optimizer: torch.optim.Optimizer = AdamP(model.parameters(), rate)
     return optimizer
 
@@ -61,67 +67,90 @@ class Way:
 
     optimizers: tuple[digits.MakeOptimizer, ...]
     lowest: float
-    network: Callable[[int], nn.Module] = digits.network
+    network: Callable[[int, int], nn.Module] = digits.plain_network
 
 
 WAYS: Mapping[str, Way] = {
-    "FixNorm": Way((fix_norm,), 1e-4, digits.scale_invariant_network),
+    "FixNorm": Way((fix_norm,), 1e-3, digits.scale_invariant_network),
     "AdamW": Way((adamw,), 1e-5),
+    "AdamW, layer normalisation": Way((adamw,), 1e-5, digits.network),
     "AdamP": Way((adamp,), 1e-5),
-    "SGD with weight decay": Way(tuple(partial(sgd, weight_decay=decay) for decay in DECAYS), 1e-3),
+    "SGD with weight decay": Way(tuple(partial(sgd, weight_decay=decay) for decay in DECAYS), 1e-4),
 }
+WIDENED = ("FixNorm", "AdamW")
+"""Ways whose networks are also trained four times as wide."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One network, from its first weights to the accuracies it ends with."""
+
+    way: str
+    rate: float
+    depth: int
+    epochs: float
+    seed: int
+    width: int = WIDTH
+    optimizer: int = 0
 
 
 def measure(out: Path, *, seeds: int, progress: Progress) -> dict[str, Any]:
-    """Trains a small network on digits with each optimiser over five decades of rates, and FixNorm's and AdamW's also
-    four times as wide; searches FixNorm's rate with few trials and with many."""
-    found: dict[str, Any] = {}
-    for name, way in WAYS.items():
-        rates = np.geomspace(way.lowest, way.lowest * DECADES, POINTS).tolist()
-        sweeps = [
-            _sweep(out, f"{name}-{number}", way, optimizer, rates, WIDTH, seeds, progress)
-            for number, optimizer in enumerate(way.optimizers)
-        ]
-        best = max(sweeps, key=lambda accuracies: max(np.median(accuracies, axis=1)))
-        found[name] = {"rates": rates, "accuracies": best, **_window(rates, best)}
-        if name in ("FixNorm", "AdamW"):
-            wider = _sweep(out, f"{name}-wider", way, way.optimizers[0], rates, WIDER, seeds, progress)
-            found[name]["wider"] = _window(rates, wider)
-            found[name]["best_moves"] = _ratio(found[name]["best_rate"], found[name]["wider"]["best_rate"])
+    """Trains small networks on digits with each optimiser over five decades of rates, FixNorm's and AdamW's also four
+    times as wide; searches FixNorm's rate with few trials and with many.
+
+    All but FixNorm's are networks of plain layers, and AdamW's also with layer normalisation. Raises
+    `MissingExtraError` without the library that AdamP is of.
+    """
+    adamp(nn.Linear(1, 1), 1.0)
+    depths: dict[str, Any] = {}
+    for depth in DEPTHS:
+        found: dict[str, Any] = {}
+        for name, way in WAYS.items():
+            sweeps = [_sweep(out, name, depth, WIDTH, number, seeds, progress) for number in range(len(way.optimizers))]
+            best = max(sweeps, key=lambda accuracies: max(np.mean(accuracies, axis=1)))
+            found[name] = {"rates": _rates(way), "accuracies": best, **_window(_rates(way), best)}
+            if name in WIDENED:
+                wider = _sweep(out, name, depth, WIDER, 0, seeds, progress)
+                found[name]["wider"] = {"accuracies": wider, **_window(_rates(way), wider)}
+                found[name]["best_moves"] = _ratio(found[name]["best_rate"], found[name]["wider"]["best_rate"])
+        depths[str(depth)] = found
     searches = [_searches(out, seed, progress) for seed in range(seeds)]
-    return {"optimizers": found, "seeds": seeds, "within_pp": WITHIN_PP, "searches": searches}
+    return {"depths": depths, "seeds": seeds, "within_pp": WITHIN_PP, "searches": searches}
+
+
+def _rates(way: Way) -> list[float]:
+    rates: list[float] = np.geomspace(way.lowest, way.lowest * DECADES, POINTS).tolist()
+    return rates
 
 
 def _sweep(
-    out: Path,
-    name: str,
-    way: Way,
-    optimizer: digits.MakeOptimizer,
-    rates: Sequence[float],
-    width: int,
-    seeds: int,
-    progress: Progress,
+    out: Path, name: str, depth: int, width: int, optimizer: int, seeds: int, progress: Progress
 ) -> list[list[float]]:
     """Test accuracies in per cent, a list a rate with one a seed."""
+    title = f"{name}, {depth} layers of {width}" + (f", {optimizer}" if optimizer else "")
 
     def run() -> dict[str, Any]:
-        with progress.task(f"fixnorm {name}", len(rates) * seeds, "trainings") as task:
-            accuracies = []
-            for rate in rates:
-                accuracies.append([_trained(way, optimizer, rate, width, EPOCHS, seed)[1] for seed in range(seeds)])
-                task.advance(seeds)
-        return {"accuracies": accuracies}
+        trainings = [
+            Training(name, rate, depth, EPOCHS, seed, width, optimizer)
+            for rate in _rates(WAYS[name])
+            for seed in range(seeds)
+        ]
+        tests = [test for _, test in outcomes(trained, trainings, f"fixnorm: {title}", progress)]
+        return {"accuracies": np.reshape(tests, (-1, seeds)).tolist()}
 
-    content: list[list[float]] = kept(out / "fixnorm" / f"{name.replace(' ', '-')}.json", run)["accuracies"]
+    content: list[list[float]] = kept(out / "fixnorm" / f"{title.replace(',', '').replace(' ', '-')}.json", run)[
+        "accuracies"
+    ]
     return content
 
 
-def _trained(
-    way: Way, optimizer: digits.MakeOptimizer, rate: float, width: int, epochs: float, seed: int
-) -> tuple[float, float]:
+def trained(training: Training) -> tuple[float, float]:
     """Validation and test accuracy in per cent."""
-    network = partial(way.network, width)
-    return digits.accuracies(digits.load(seed), network, optimizer, rate, epochs=epochs, seed=seed)
+    way = WAYS[training.way]
+    network = partial(way.network, training.width, training.depth)
+    optimizer = way.optimizers[training.optimizer]
+    split = digits.load(training.seed)
+    return digits.accuracies(split, network, optimizer, training.rate, epochs=training.epochs, seed=training.seed)
 
 
 def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -129,11 +158,11 @@ def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> di
 
     Rates are good wherever they are: one unlucky training does not cut a window in two.
     """
-    medians = np.median(accuracies, axis=1)
-    good = medians >= medians.max() - WITHIN_PP
+    means = np.mean(accuracies, axis=1)
+    good = means >= means.max() - WITHIN_PP
     logs = np.log(rates)
     return {
-        "best": float(medians.max()),
+        "best": float(means.max()),
         "best_rate": math.exp(logs[good].mean()),
         "window": [float(rate) for rate in np.array(rates)[good][[0, -1]]],
         "width": math.exp((logs[1] - logs[0]) * (good.sum() - 1)),
@@ -142,35 +171,31 @@ def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> di
 
 
 def _searches(out: Path, seed: int, progress: Progress) -> dict[str, Any]:
-    """Test accuracies of the rates that few and many trials find, by validation accuracy."""
+    """Rates that few and many trials find by validation accuracy, and the test accuracies they come to."""
 
     def run() -> dict[str, Any]:
-        progress.say(f"fixnorm: searches, seed {seed}")
+        many = [Training("FixNorm", rate, DEPTHS[0], EPOCHS, seed) for rate in np.geomspace(1e-3, 10, MANY).tolist()]
+        by_many = zip(many, outcomes(trained, many, f"fixnorm: search of {MANY}, seed {seed}", progress), strict=True)
         found = {}
-        for n_trials in (FEW, MANY):
-            low, high = 1e-3, 1e-1
-            if n_trials == FEW:
-                tried = _rate_search(low, high, n_trials, seed)
-            else:
-                rates = np.geomspace(1e-4, 1.0, MANY)
-                tried = [(rate, *_trained(WAYS["FixNorm"], fix_norm, rate, WIDTH, EPOCHS, seed)) for rate in rates]
-            rate, validation, test = max(tried, key=lambda trial: trial[1])
-            found[str(n_trials)] = {"rate": float(rate), "validation": validation, "test": test}
+        for n_trials, tried in ((FEW, _rate_search(seed)), (MANY, list(by_many))):
+            training, (validation, test) = max(tried, key=lambda trial: trial[1][0])
+            found[str(n_trials)] = {"rate": training.rate, "validation": validation, "test": test}
         return found
 
     return kept(out / "fixnorm" / f"search-{seed}.json", run)
 
 
-def _rate_search(low: float, high: float, n_trials: int, seed: int) -> list[tuple[float, float, float]]:
-    """The trials of `RateSearch` on the whole budget: rate, validation and test accuracy."""
-    search = RateSearch(low, high)
+def _rate_search(seed: int) -> list[tuple[Training, tuple[float, float]]]:
+    """The trials of `RateSearch` on the whole budget, with their accuracies."""
+    search = RateSearch(*SEARCHED)
     results: list[Result] = []
     whole = []
-    while len(results) < n_trials and (attempt := search.next(results)) is not None:
-        validation, test = _trained(WAYS["FixNorm"], fix_norm, attempt.rate, WIDTH, attempt.budget * EPOCHS, seed)
-        results.append(Result(attempt, validation))
+    while len(results) < FEW and (attempt := search.next(results)) is not None:
+        training = Training("FixNorm", attempt.rate, DEPTHS[0], attempt.budget * EPOCHS, seed)
+        accuracies = trained(training)
+        results.append(Result(attempt, accuracies[0]))
         if attempt.budget == 1:
-            whole.append((attempt.rate, validation, test))
+            whole.append((training, accuracies))
     return whole
 
 
@@ -180,27 +205,43 @@ def _ratio(one: float, other: float) -> float:
 
 def table(found: Mapping[str, Any]) -> str:
     lines = [
-        f"fixed norm: digits, learning rates over five decades, seeds: {found['seeds']}; medians of test accuracy",
-        f"{'optimiser':<24}{'best':>8}{'good rates from':>18}{'to':>12}{'width':>10}{'best at 4x width':>20}",
+        f"fixed norm: digits, learning rates over five decades, seeds: {found['seeds']}; means of test accuracy",
+        f"{'optimiser':<28}{'layers':>7}{'best':>9}{'good rates from':>17}{'to':>10}{'width':>9}{'at 4x width':>22}",
     ]
-    for name, row in found["optimizers"].items():
-        low, high = row["window"]
-        moves = f"moves {row['best_moves']:.2f}x" if "best_moves" in row else "-"
-        width = f"{'>' if row['reaches_edge'] else ''}{row['width']:,.0f}x"
-        lines.append(f"{name:<24}{row['best']:>7.2f}%{low:>18.2g}{high:>12.2g}{width:>10}{moves:>20}")
-    gaps = [search[str(MANY)]["test"] - search[str(FEW)]["test"] for search in found["searches"]]
-    lines.append(f"a search of {FEW} trials against one of {MANY}: {-np.median(gaps):+.2f} pp (median over seeds)")
+    for name in WAYS:
+        for depth, of_depth in found["depths"].items():
+            row = of_depth[name]
+            low, high = row["window"]
+            lines.append(
+                f"{name:<28}{depth:>7}{row['best']:>8.2f}%{low:>17.2g}{high:>10.2g}{_wide(row):>9}{_at_width(row):>22}"
+            )
+    gaps = [search[str(FEW)]["test"] - search[str(MANY)]["test"] for search in found["searches"]]
+    lines.append(f"a search of {FEW} trials against one of {MANY}: {np.mean(gaps):+.2f} pp (mean over seeds)")
     return "\n".join(lines)
 
 
+def _wide(row: Mapping[str, Any]) -> str:
+    return f"{'>' if row['reaches_edge'] else ''}{row['width']:,.0f}x"
+
+
+def _at_width(row: Mapping[str, Any]) -> str:
+    return f"{_wide(row['wider'])}, moves {row['best_moves']:.2f}x" if "wider" in row else "-"
+
+
 def plot(found: Mapping[str, Any], path: Path) -> None:
-    """Accuracy over the rate, as a multiple of the best, a line an optimiser."""
+    """Accuracy over the rate, as a multiple of the middle good one, a panel a depth and a line an optimiser."""
+    depths = found["depths"]
     with drawn(path, 8, 3.6) as axes:
-        for (name, row), style in zip(found["optimizers"].items(), ("-", "--", "-.", ":"), strict=False):
-            at = np.array(row["rates"]) / row["best_rate"]
-            colour = BLUE if name == "FixNorm" else GREY
-            axes.plot(at, np.median(row["accuracies"], axis=1), style, color=colour, label=name)
-        best = max(row["best"] for row in found["optimizers"].values())
-        axes.set(xscale="log", ylim=(best - 15, best + 1), xlabel="learning rate, as a multiple of the middle good one")
-        axes.set_ylabel("test accuracy, %")
-        axes.legend(frameon=False)
+        axes.set_axis_off()
+        for place, (depth, of_depth) in enumerate(depths.items()):
+            panel = axes.inset_axes((place / len(depths), 0.0, 0.92 / len(depths), 1.0))
+            for (name, row), style in zip(of_depth.items(), LINES, strict=True):
+                at = np.array(row["rates"]) / row["best_rate"]
+                colour = BLUE if name == "FixNorm" else GREY
+                panel.plot(at, np.mean(row["accuracies"], axis=1), style, color=colour, label=name)
+            best = max(row["best"] for row in of_depth.values())
+            panel.set(xscale="log", ylim=(best - 15, best + 1), title=f"{depth} hidden layers")
+            panel.set_xlabel("learning rate / middle good one")
+            if place == 0:
+                panel.set_ylabel("test accuracy, %")
+                panel.legend(frameon=False, fontsize="small")

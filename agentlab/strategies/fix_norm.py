@@ -52,8 +52,9 @@ class FixNorm(torch.optim.Optimizer):
     ) -> None:
         """`probe`: an input of the model, or a tuple of them, with which its tensors are tried; guessed unless given.
 
-        With `normalise_update` each step of a scale-invariant tensor has the length `lr * Norm0`, whatever the
-        optimiser made it (Hyperball, arXiv 2606.16899).
+        With `normalise_update` each step of a scale-invariant tensor has the length `lr * Norm0 / sqrt(fan_in)`,
+        whatever the optimiser made it (Hyperball, arXiv 2606.16899): the most it changes of a layer's outputs is the
+        share `lr`, so that one rate suits narrow and wide layers (arXiv 2310.17813).
 
         As Stable-Baselines3's `optimizer_class` it takes parameters in place of the optimiser, which is then
         `base(parameters, **base_kwargs)`. Without a model, tensors are those whose gradients in the first 10 steps are
@@ -103,7 +104,7 @@ class FixNorm(torch.optim.Optimizer):
             for group, rate in zip(fixed, rates, strict=True):
                 group["lr"] = rate
         for group, old in zip(fixed, before, strict=False):
-            _shorten(group["params"][0], old, group["lr"] * group["norm"])
+            _shorten(group["params"][0], old, group["lr"] * group["norm"] / math.sqrt(old[0].numel()))
         for group in fixed:
             _project(group["params"][0], group["norm"])
         return loss

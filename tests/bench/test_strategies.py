@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from agentlab.bench import digits, fix_norm, hard_clusters, labelled_games, mode_choice, random_patience, strategies
 from agentlab.errors import InputError
@@ -63,10 +65,13 @@ def test_rates_are_swept_for_each_optimizer(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(fix_norm, "EPOCHS", 0.5)
     monkeypatch.setattr(fix_norm, "MANY", 3)
     found = fix_norm.measure(tmp_path, seeds=1, progress=NoProgress())
-    assert set(found["optimizers"]) == {"FixNorm", "AdamW", "AdamP", "SGD with weight decay"}
-    for row in found["optimizers"].values():
-        assert np.shape(row["accuracies"]) == (6, 1)
-        assert row["width"] >= 1
+    assert found["depths"].keys() == {"2", "6"}
+    for of_depth in found["depths"].values():
+        assert set(of_depth) == {"FixNorm", "AdamW", "AdamW, layer normalisation", "AdamP", "SGD with weight decay"}
+        for row in of_depth.values():
+            assert np.shape(row["accuracies"]) == (6, 1)
+            assert row["width"] >= 1
+        assert of_depth["FixNorm"]["best_moves"] >= 1
     assert found["searches"][0].keys() == {"8", "3"}
     assert "fixed norm" in fix_norm.table(found)
     assert drawn({"fixnorm": found}, tmp_path) == ["fixnorm.svg"]
@@ -95,11 +100,23 @@ def test_patience_is_measured_on_searches_of_trained_networks(tmp_path: Path, mo
     assert thrifty["share_of_rounds"] == pytest.approx(drawn_at_random["share_of_rounds"], abs=0.05)
 
 
+def test_layers_of_which_only_directions_matter_begin_as_plain_ones_do():
+    x = torch.randn(512, digits.N_PIXELS)
+    torch.manual_seed(0)
+    outputs = [network(256, 6)(x).std().item() for network in (digits.plain_network, digits.scale_invariant_network)]
+    assert outputs[1] == pytest.approx(outputs[0], rel=0.3)
+
+
 def test_networks_learn_digits():
     split = digits.load(seed=0)
     assert [len(x) for x, _ in (split.train, split.validation, split.test)] == [1078, 359, 360]
-    for network, make in ((digits.network, fix_norm.adamw), (digits.scale_invariant_network, fix_norm.fix_norm)):
-        validation, test = digits.accuracies(split, lambda make=network: make(32), make, 0.01, epochs=5, seed=0)
+    networks = (
+        (digits.network, fix_norm.adamw, 0.01),
+        (digits.plain_network, fix_norm.adamw, 0.01),
+        (digits.scale_invariant_network, fix_norm.fix_norm, 0.2),
+    )
+    for network, optimizer, rate in networks:
+        validation, test = digits.accuracies(split, partial(network, 32, 2), optimizer, rate, epochs=5, seed=0)
         assert validation > 85
         assert test > 85
 

@@ -174,13 +174,16 @@ def test_the_raw_rate_is_the_effective_one_by_the_norm(make, exponent):
     torch.testing.assert_close(model[3].weight, plain[3].weight)
 
 
-def test_a_normalised_update_has_the_length_of_the_rate():
+@pytest.mark.parametrize("fan_in", [1, 16])
+def test_a_normalised_update_changes_outputs_by_the_rate_at_most(fan_in):
     torch.manual_seed(0)
-    model = mlp(width=64)
+    model = nn.Sequential(ScaleInvariantLinear(fan_in, 64), nn.GELU(), nn.Linear(64, 1))
     before = model[0].weight.detach().clone()
-    train(model, FixNorm(torch.optim.SGD(model.parameters(), lr=1e-3), model, normalise_update=True), 1)
+    optimizer = FixNorm(torch.optim.SGD(model.parameters(), lr=1e-3), model, normalise_update=True)
+    model(torch.randn(8, fan_in)).square().mean().backward()
+    optimizer.step()
     moved = (model[0].weight - before).norm() / before.norm()
-    assert moved.item() == pytest.approx(1e-3, rel=0.01)
+    assert moved.item() == pytest.approx(1e-3 / fan_in**0.5, rel=0.01)
 
 
 def test_schedulers_set_its_rate_as_any_optimisers():
