@@ -137,6 +137,23 @@ def test_frames_darkened_for_the_look_are_not_trained_on(squares: Recording, tmp
     assert min(seen["eval"]) < 255
 
 
+class Unrelated(StrategicSeams):
+    """Frames have the labels of others, so that there is nothing to learn."""
+
+    def sampler(self, data: Any, *rest: Any) -> Any:
+        data.labels[:] = np.random.default_rng(0).permutation(data.labels)
+        return super().sampler(data, *rest)
+
+
+def test_labels_that_the_eye_cannot_learn_are_not_called_wrong(squares: Recording, tmp_path: Path):
+    mining = replace(MINING, quarantine_after=1, quarantine_confidence=0.55)
+    seams = Unrelated(Strategies(("hard-clusters",), mining))
+    extractor = fit([squares], LONGER, tmp_path / "out", seams=seams, **OPTIONS)
+    entry = ledger(extractor)["strategies"]["hard-clusters"]
+    assert sum(counts["errors"] for counts in entry["rounds"]) > 0
+    assert entry["probably_wrong_labels"] == []
+
+
 @pytest.mark.parametrize(
     ("strategies", "message"),
     [
