@@ -108,9 +108,14 @@ def test_the_ledger_counts_what_was_trained_on_and_looked_at(squares: Recording,
 def test_the_cost_of_a_fit_with_hard_clusters_is_the_share_that_was_asked_for(squares: Recording, tmp_path: Path):
     costs = []
     for cost in (0.25, 0.5, 1.0):
-        seams = StrategicSeams(Strategies(("hard-clusters",), replace(MINING, cost=cost)))
-        fit([squares], replace(LONGER, epochs=16), tmp_path / str(cost), seams=seams, **OPTIONS)
-        costs.append(json.loads((tmp_path / str(cost) / "ledger.json").read_text())["samples_backward"])
+        seams = StrategicSeams(Strategies(("hard-clusters",), replace(MINING, cost=cost, looks=1.0, errors=1.0)))
+        extractor = fit([squares], replace(LONGER, epochs=16), tmp_path / str(cost), seams=seams, **OPTIONS)
+        rounds = ledger(extractor)["strategies"]["hard-clusters"]["rounds"]
+        trained_on = ledger(extractor)["samples_backward"]
+        looked_at = sum(counts["looked_at"] for counts in rounds)
+        assert looked_at > 0.2 * trained_on
+        assert 3 * trained_on + looked_at <= cost * 3 * 16 * extractor.meta["frames"]
+        costs.append(trained_on)
     assert costs[0] / costs[2] == pytest.approx(0.25, abs=0.06)
     assert costs[1] / costs[2] == pytest.approx(0.5, abs=0.06)
 
