@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -257,14 +258,11 @@ class ChosenModes:
         return float(torch.stack(losses).mean())
 
     def state(self) -> dict[str, Tensor]:
-        state = self._choice.state_dict()
-        numbers = [list(self._choice.modes).index(state["mode"]), state["steps_done"], *state["stages"]]
-        return {"mode_choice": torch.tensor(numbers)}
+        as_json = json.dumps(self._choice.state_dict()).encode()
+        return {"mode_choice": torch.frombuffer(bytearray(as_json), dtype=torch.uint8)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        mode, steps_done, *stages = tensors["mode_choice"].tolist()
-        name = list(self._choice.modes)[mode]
-        self._choice.load_state_dict({"mode": name, "steps_done": steps_done, "stages": stages})
+        self._choice.load_state_dict(json.loads(tensors["mode_choice"].numpy().tobytes()))
 
     def entry(self) -> dict[str, Any]:
         """The comparisons of modes, those that this machine lacks something for, and the mode at the end."""

@@ -43,6 +43,12 @@ class Trial:
             for name, value in (vars(self) | {"interval": interval}).items()
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Trial:
+        """The one that `to_dict` was taken of."""
+        known = {name: value for name, value in values.items() if value is not None}
+        return cls(**known | {"interval": tuple(known.get("interval", cls.interval))})
+
 
 def judged_by_rate(
     falls: Mapping[str, Tensor], times: Mapping[str, Sequence[float]], n_steps: int, current: str, seed: int

@@ -112,6 +112,12 @@ class Comparison:
         """As JSON values."""
         return {**vars(self), "trials": {name: trial.to_dict() for name, trial in self.trials.items()}}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
+        """The one that `to_dict` was taken of."""
+        trials = {name: Trial.from_dict(trial) for name, trial in values["trials"].items()}
+        return cls(**{**values, "trials": trials})
+
 
 class ModeChoice:
     """Runs a training under the mode that makes its loss fall fastest, measured while it trains (CN111695688A).
@@ -215,11 +221,18 @@ class ModeChoice:
             self.steps_done += len(part)
 
     def state_dict(self) -> dict[str, Any]:
-        """The mode, and which comparisons are still to come."""
-        return {"mode": self.mode, "steps_done": self.steps_done, "stages": list(self._stages)}
+        """The mode, the comparisons so far, and which are still to come, as JSON values."""
+        return {
+            "mode": self.mode,
+            "steps_done": self.steps_done,
+            "stages": list(self._stages),
+            "comparisons": [comparison.to_dict() for comparison in self.comparisons],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where `state_dict` was taken."""
         self.mode, self.steps_done, self._stages = state["mode"], state["steps_done"], list(state["stages"])
+        self.comparisons = [Comparison.from_dict(comparison) for comparison in state["comparisons"]]
 
     def _skip_lacking(self, model: nn.Module) -> None:
         for name, mode in list(self.modes.items()):

@@ -127,6 +127,17 @@ def test_modes_that_were_compared_are_in_the_ledger(squares: Recording, tmp_path
     assert entry["mode"] == comparison["after"]
 
 
+def test_a_resumed_fit_does_not_compare_again_and_keeps_what_was_compared(squares: Recording, tmp_path: Path):
+    strategies = Strategies(("mode-choice",), mode_choice=COMPARING)
+    first, second = StrategicSeams(strategies), StrategicSeams(strategies)
+    options = {**OPTIONS, "checkpoint": tmp_path / "kept"}
+    with pytest.raises(KeyboardInterrupt):
+        fit([squares], LONGER, tmp_path / "out", seams=first, metrics=Interrupt(4), **options)
+    resumed = fit([squares], LONGER, tmp_path / "out", seams=second, **options)
+    (before,) = first.entries()["mode-choice"]["comparisons"]
+    assert ledger(resumed)["strategies"]["mode-choice"]["comparisons"] == [before]
+
+
 def test_frames_darkened_for_the_look_are_not_trained_on(squares: Recording, tmp_path: Path, monkeypatch):
     """Judged frames differ a little from the recorded ones; frames of updates are those."""
     seen: dict[str, list[int]] = {"train": [], "eval": []}

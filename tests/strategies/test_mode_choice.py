@@ -248,7 +248,8 @@ def test_going_on_from_its_state_keeps_mode_and_stages():
     resumed.load_state_dict(choice.state_dict())
     assert (resumed.mode, resumed.steps_done) == ("a", 50)
     list(resumed.run(training(), batches(78)))
-    assert [comparison.at_step for comparison in resumed.comparisons] == [60]
+    assert [comparison.at_step for comparison in resumed.comparisons] == [10, 60]
+    assert resumed.comparisons[0] == choice.comparisons[0]
 
 
 def test_comparisons_cost_at_most_a_twentieth_of_the_steps():
