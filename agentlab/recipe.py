@@ -221,7 +221,7 @@ Strategy: TypeAlias = Literal["hard-clusters", "mode-choice", "fixnorm", "random
 
 @dataclass(frozen=True)
 class HardClustersConfig:
-    """Hard clusters: each round of the fit trains on what the eye reads wrongly, and its like."""
+    """Hard clusters: rounds train on what the eye reads wrongly, and its like."""
 
     first_share: Annotated[float, Range(0, 1, above_low=True)] = 0.1
     """Share of the frames that make a round."""
@@ -254,7 +254,7 @@ class HardClustersConfig:
 
 @dataclass(frozen=True)
 class ModeChoiceConfig:
-    """Mode choice: the fit goes on in the mode in which its loss falls fastest, compared while it runs."""
+    """Mode choice: goes on in the mode in which the loss falls fastest."""
 
     modes: tuple[str, ...] = ("float32", "bfloat16")
     """`float32`, `bfloat16`, `channels-last`, `compiled`, several joined by `+`; the first is the basic one."""
@@ -266,7 +266,7 @@ class ModeChoiceConfig:
 
 @dataclass(frozen=True)
 class FixNormConfig:
-    """Fixed norm: hidden layers keep the norm of their weights, so that one rate controls the steps."""
+    """Fixed norm: one rate controls the steps, for weights keep their norm."""
 
     normalise_update: bool = False
     """Whether a step's length depends on the rate alone."""

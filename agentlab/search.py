@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from agentlab.artefact import write_json
+from agentlab.artefact import read_json, write_json
 from agentlab.errors import InputError, InterruptedWorkError, MissingExtraError
 from agentlab.fields import to_plain
 from agentlab.progress import Progress
@@ -27,7 +28,8 @@ Method: TypeAlias = Literal["tpe", "random", "rates"]
 Score: TypeAlias = Callable[[Recipe, Path], float]
 """Runs a recipe in a folder, going on there if it was interrupted, and gives its validation score."""
 
-STUDY = "agentlab"
+SEARCHED = "searched.json"
+"""In the folder of a search: the recipe, space and method that it is of."""
 MOST_REPEATS = 100
 """Proposals in a row that have been tried before, after which the space is taken to be exhausted."""
 WIDEST = 1_000
@@ -53,7 +55,17 @@ class Search:
         if method == "rates" and not (len(fields) == 1 and isinstance(fields[0][1], Between) and fields[0][1].low > 0):
             raise InputError(f"method rates: expected a space of one number above 0, found {', '.join(space)}")
         self._seed, self._space, self._out, self._method = recipe.seed, space, out, method
-        self._study = _open(storage or f"sqlite:///{out / 'search.db'}", recipe, space, method)
+        searched = {
+            "recipe": to_plain(recipe),
+            "space": {field: list(values.extremes) for field, values in space.items()},
+            "method": method,
+        }
+        described = json.dumps(searched, sort_keys=True)
+        if (out / SEARCHED).exists() and read_json(out / SEARCHED) != json.loads(described):
+            raise InputError(f"{out}: holds a search of another recipe, space or method; choose another --out")
+        name = f"agentlab {hashlib.sha256(described.encode()).hexdigest()[:16]}"
+        self._study = _open(storage or f"sqlite:///{out / 'search.db'}", name)
+        write_json(out / SEARCHED, searched)
 
     def run(
         self,
@@ -78,7 +90,7 @@ class Search:
                 stops = patience.after_round(_score(earlier))
         n_done = len(done)
         while not stops and n_done < (trials or math.inf) and time.monotonic() < ends_s:
-            trial = self._under_way() or self._proposed()
+            trial = self._next()
             if trial is None:
                 progress.say("search: nothing is left to be tried")
                 break
@@ -99,7 +111,7 @@ class Search:
             value = score(_at_budget(with_values(recipe, values, "search"), budget), folder)
             if not math.isfinite(value):
                 raise ValueError(f"the score is {value}")
-        except KeyboardInterrupt as interrupt:
+        except (KeyboardInterrupt, InterruptedWorkError) as interrupt:
             raise InterruptedWorkError(
                 f"interrupted; {self._out} keeps what was tried; the same command goes on with trial {trial.number}"
             ) from interrupt
@@ -120,23 +132,17 @@ class Search:
             if trial.state.is_finished() and REPEATS not in trial.user_attrs
         ]
 
-    def _under_way(self) -> optuna.Trial | None:
-        """The trial that was running when the search was stopped."""
-        from optuna.trial import Trial, TrialState
-
-        running = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
-        return self._with_values(Trial(self._study, running[0]._trial_id)) if running else None
-
-    def _proposed(self) -> optuna.Trial | None:
-        """A new trial of values that were not tried before, or None if there seem to be none."""
+    def _next(self) -> optuna.Trial | None:
+        """The trial that was under way when the search was stopped, or a new one; of values that were not tried before,
+        None if there seem to be none."""
         from optuna.trial import TrialState
 
         tried = {_key(trial.params, trial.user_attrs.get(BUDGET, 1.0)): trial.number for trial in self._finished()}
         for _ in range(MOST_REPEATS):
-            if self._method == "rates" and not self._enqueue_rate():
+            asked = self._under_way() or self._asked()
+            if asked is None:
                 return None
-            self._study.sampler = _sampler(self._method, self._seed, len(self._study.get_trials(deepcopy=False)))
-            trial = self._with_values(self._study.ask())
+            trial = self._with_values(asked)
             key = _key(trial.params, trial.user_attrs.get(BUDGET, 1.0))
             if key not in tried:
                 return trial
@@ -144,8 +150,22 @@ class Search:
             self._study.tell(trial.number, state=TrialState.PRUNED)
         return None
 
+    def _under_way(self) -> optuna.Trial | None:
+        """The trial that was running when the search was stopped, maybe before it had all its values."""
+        from optuna.trial import Trial, TrialState
+
+        running = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        return Trial(self._study, running[0]._trial_id) if running else None
+
+    def _asked(self) -> optuna.Trial | None:
+        """A new trial, None if there is no other rate to try."""
+        if self._method == "rates" and not self._enqueue_rate():
+            return None
+        return self._study.ask()
+
     def _with_values(self, trial: optuna.Trial) -> optuna.Trial:
         """The trial with a value for each field; those that it has already stay."""
+        self._study.sampler = _sampler(self._method, self._seed, trial.number)
         for field, values in self._space.items():
             if not isinstance(values, Between):
                 trial.suggest_categorical(field, [json.dumps(choice) for choice in values.choices])
@@ -195,7 +215,8 @@ class Search:
         return found
 
 
-def _open(storage: str, recipe: Recipe, space: Space, method: Method) -> optuna.Study:
+def _open(storage: str, name: str) -> optuna.Study:
+    """The study of this name, new unless it is there."""
     try:
         import optuna
     except ImportError as error:
@@ -203,18 +224,10 @@ def _open(storage: str, recipe: Recipe, space: Space, method: Method) -> optuna.
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    what = {"recipe": to_plain(recipe), "space": {field: list(values.extremes) for field, values in space.items()}}
-    described = json.dumps(what | {"method": method}, sort_keys=True)
     try:
-        study = optuna.create_study(study_name=STUDY, storage=storage, direction="maximize", load_if_exists=True)
+        return optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
     except (SQLAlchemyError, ValueError, ImportError) as error:
         raise InputError(f"storage {storage}: cannot be used ({' '.join(str(error).split())[:200]})") from error
-    found = study.user_attrs.get("described")
-    if found is None:
-        study.set_user_attr("described", described)
-    elif found != described:
-        raise InputError(f"storage {storage}: holds a search of another recipe, space or method; choose another --out")
-    return study
 
 
 def _sampler(method: Method, seed: int, number: int) -> optuna.samplers.BaseSampler:

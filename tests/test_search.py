@@ -22,15 +22,21 @@ RATES = {"extractor.learning_rate": Between(1e-4, 1e-1, log=True)}
 class Scored:
     """Scores a recipe by a formula; stops or fails where it is told to."""
 
-    def __init__(self, stop_at: int | None = None, fail_at: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        stop_at: int | None = None,
+        fail_at: tuple[int, ...] = (),
+        stop_by: BaseException | type[BaseException] = KeyboardInterrupt,
+    ) -> None:
         self.ran: list[tuple[int, Recipe]] = []
+        self.stop_by = stop_by
         self.stop_at, self.fail_at = stop_at, fail_at
 
     def __call__(self, recipe: Recipe, path: Path) -> float:
         number = int(path.name)
         if number == self.stop_at:
             self.stop_at = None
-            raise KeyboardInterrupt
+            raise self.stop_by
         self.ran.append((number, recipe))
         if number in self.fail_at:
             raise RuntimeError("out of memory")
@@ -62,6 +68,32 @@ def test_a_search_that_was_stopped_goes_on_as_a_whole_one(stop_at, space, method
     resumed = run(tmp_path / "stopped", score, space, method, trials=8)
     assert sorted(number for number, _ in score.ran) == list(range(8))
     assert [trial["values"] for trial in resumed["trials"]] == [trial["values"] for trial in whole["trials"]]
+
+
+def test_a_run_that_was_interrupted_has_not_failed(tmp_path: Path):
+    """As `agentlab run` tells of Ctrl-C."""
+    score = Scored(stop_at=1, stop_by=InterruptedWorkError("interrupted"))
+    with pytest.raises(InterruptedWorkError, match="goes on with trial 1"):
+        run(tmp_path, score, trials=3)
+    found = run(tmp_path, score, trials=3)
+    assert [trial["error"] for trial in found["trials"]] == [None] * 3
+
+
+@pytest.mark.parametrize("method", ["tpe", "random"])
+def test_a_trial_that_was_killed_before_it_had_its_values_gets_those_of_a_whole_search(method, tmp_path: Path):
+    whole = run(tmp_path / "whole", Scored(), method=method, trials=4)
+    run(tmp_path / "killed", Scored(), method=method, trials=2)
+    Search(RECIPE, SPACE, tmp_path / "killed", storage=None, method=method)._study.ask()
+    resumed = run(tmp_path / "killed", Scored(), method=method, trials=4)
+    assert [trial["values"] for trial in resumed["trials"]] == [trial["values"] for trial in whole["trials"]]
+
+
+def test_a_storage_may_hold_several_searches(tmp_path: Path):
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    for name, space in (("one", SPACE), ("other", RATES)):
+        (tmp_path / name).mkdir()
+        search = Search(RECIPE, space, tmp_path / name, storage=storage, method="tpe")
+        assert len(search.run(RECIPE, Scored(), trials=2, progress=NoProgress())["trials"]) == 2
 
 
 def test_more_trials_may_be_asked_for_later(tmp_path: Path):

@@ -17,7 +17,6 @@ from agentlab.recipe import (
     FixNormConfig,
     HardClustersConfig,
     ModeChoiceConfig,
-    RandomPatienceConfig,
     Seed,
     Strategies,
     Strategy,
@@ -55,7 +54,6 @@ class Options(Common):
     hard_clusters: HardClustersConfig = field(default_factory=HardClustersConfig)
     mode_choice: ModeChoiceConfig = field(default_factory=ModeChoiceConfig)
     fixnorm: FixNormConfig = field(default_factory=FixNormConfig)
-    random_patience: RandomPatienceConfig = field(default_factory=RandomPatienceConfig)
 
 
 def read(args: Sequence[str]) -> Options:
@@ -67,8 +65,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.progress import on_stderr
     from agentlab.recording import Recording
 
-    settings = (options.hard_clusters, options.mode_choice, options.fixnorm, options.random_patience)
-    strategies = Strategies(options.strategies, *settings)
+    strategies = Strategies(options.strategies, options.hard_clusters, options.mode_choice, options.fixnorm)
     require_no_rounds(strategies.use)
     require_sound(strategies)
     with checkpoint_beside(options.out, resume=options.resume, force=options.force) as checkpoint:

@@ -21,7 +21,7 @@ from agentlab.recipe import Count, Positive, Recipe
 class Folder(Common):
     """Searches values of recipe fields: runs the recipe again and again, scores each run on validation data.
 
-    RECIPE is a built-in one or a YAML file, and its fields are options as those of `agentlab run`.
+    RECIPE is a built-in one or a YAML file, and its fields are options as those of `agentlab run`, such as --seed 1.
 
     $ agentlab search pong --space architecture --trials 20
     $ agentlab search pong --space architecture --with random-patience
@@ -34,7 +34,7 @@ class Folder(Common):
     The same command goes on with a search that was stopped, also with more trials.
     """
 
-    out: Path = Path("search/RECIPE")
+    out: Path = Path("search/RECIPE-SPACE")
     """Folder of the search."""
     space: str = "architecture"
     """What is varied: a built-in space or a YAML file."""
@@ -72,6 +72,8 @@ def read(args: Sequence[str]) -> Options:
     options = parse(Options, rest, f"search {name}", default, compact=True)
     if options.trials is None and options.timeout is None and "random-patience" not in options.recipe.strategies:
         raise InputError("agentlab search: expected an end: --trials, --timeout or --with random-patience, found none")
+    if options.out == default.out:
+        options = dataclasses.replace(options, out=Path(f"{options.out}-{Path(options.space).stem}"))
     return dataclasses.replace(options, recipe=recipes.resolve(options.recipe, base))
 
 
