@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +75,6 @@ def fit(
         counting = counters(schema, trained_on.labels_by_episode())
         described = start.eye.architecture if start else architecture(recordings, schema, counting, config, seed)
         torch.manual_seed(seed)
-        began_s = time.monotonic()
         learner = begin(Eye(described, schema), trained_on, looked_at, config, picked, seams, start)
         if checkpoint is not None:
             sources = [recording.fingerprint() for recording in recordings]
@@ -98,7 +96,7 @@ def fit(
         if validated_on is not None:
             read = rightness(schema, validated_on.labels, predict(learner.eye, validated_on)).mean()
             found["validation"] = {"read": float(read), "frames": len(validated_on)}
-        ledger = learner.ledger.entry(time.monotonic() - began_s, seed, seams.entries())
+        ledger = learner.ledger.entry(seed, seams.entries())
         return _freeze(
             learner.eye, recordings, held_out, found, ledger, config, out, seed=seed, device=device, force=force
         )
