@@ -258,7 +258,7 @@ class ModeChoiceConfig:
 
     modes: tuple[str, ...] = ("float32", "bfloat16")
     """`float32`, `bfloat16`, `channels-last`, `compiled`, several joined by `+`; the first is the basic one."""
-    stages: tuple[Annotated[float, Range(0, 1, below_high=True)], ...] = (0.1,)
+    stages: tuple[Annotated[float, Range(0, 1, below_high=True)], ...] = (0.02,)
     """Shares of the fit after which modes are compared."""
     steps: Count | None = None
     """Updates of a comparison; none takes as many as make all of them cost a twentieth of the fit."""

@@ -54,7 +54,7 @@ def judged_by_rate(
     falls: Mapping[str, Tensor], times: Mapping[str, Sequence[float]], n_steps: int, current: str, seed: int
 ) -> tuple[dict[str, Trial], str]:
     """The trials of modes and the one to go on under: that of the highest rate, if it is faster than the current one
-    in 95% of the resamples; else the current one, unless that has failed.
+    in 95% of the resamples; else the current one, unless its loss is not finite.
 
     `falls`: of each mode, the fall of the loss of each probe sample `(n,)`; `times`: the seconds of steps.
     """
@@ -75,8 +75,10 @@ def judged_by_rate(
     if not fit:
         return trials, current
     best = max(fit, key=lambda name: trials[name].rate)
+    if not math.isfinite(trials[current].fall):
+        return trials, best
     is_faster = float(np.quantile(rates[best] - rates[current], CENTRAL_95[0])) > 0
-    return trials, best if is_faster or current not in fit else current
+    return trials, best if is_faster else current
 
 
 def judged_by_accuracy(

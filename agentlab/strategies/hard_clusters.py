@@ -157,10 +157,11 @@ class HardClusters(torch.utils.data.Sampler[int]):
         return self.choice
 
     def after_round(self, score: float) -> bool:
-        """Counts a validation score, higher being better; says whether to stop: it is good enough, or has stopped
-        rising."""
-        self._rounds_stale = 0 if score > self._best_score else self._rounds_stale + 1
-        self._best_score = max(score, self._best_score)
+        """Counts a validation score, higher being better and NaN worse than any; says whether to stop: it is good
+        enough, or has stopped rising."""
+        is_best = score > self._best_score
+        self._rounds_stale = 0 if is_best else self._rounds_stale + 1
+        self._best_score = score if is_best else self._best_score
         is_enough = self._good_enough is not None and score >= self._good_enough
         return is_enough or (self._stale_after is not None and self._rounds_stale >= self._stale_after)
 

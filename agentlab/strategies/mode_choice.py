@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeAlias
 
@@ -18,6 +18,8 @@ from agentlab.strategies.convergence import Trial, judged_by_accuracy, judged_by
 from agentlab.strategies.modes import Mode, named
 from agentlab.strategies.snapshot import Snapshot, restore, take_snapshot
 
+SHARE = 0.04
+"""What comparisons cost at most, as a share of the training in its fastest mode, where their length is not given."""
 CLOCK_TICKS = 100
 """A stage has to last at least so many ticks of the clock, or its rate cannot be told."""
 
@@ -159,12 +161,14 @@ class ModeChoice:
         """`modes`: names of `MODES`, also combined by `+`, or own ones; the first is the basic one.
 
         `stages`: at which steps of the `total_steps` modes are compared, each time over so many `steps`; unless given,
-        as many as make all comparisons cost about 4% of the training. `accuracy`: of a training after a stage, decides
-        instead of the rate, the highest wins; only then may modes run in `parallel`, in processes of their own, for
-        which training and batches must be picklable: two modes that share a processor cannot be timed.
+        as many as make all comparisons take 4% of the training's time, by how long steps take while warming up.
+        `accuracy`: of a training after a stage, decides instead of the rate, the highest wins; only then may modes run
+        in `parallel`, in processes of their own, for which training and batches must be picklable: two modes that share
+        a processor cannot be timed.
 
         Raises `ValueError` for fewer than two modes, for an unknown one or one named twice, for stages not in order or
-        past the end, and while it runs for a stage that is over before the `clock` has ticked often enough.
+        past the end, and while it runs for a stage that is over before the `clock` has ticked often enough, and for a
+        loss that is not finite under any mode.
         """
         known = [mode if isinstance(mode, Mode) else named(mode) for mode in modes]
         names = [mode.name for mode in known]
@@ -174,8 +178,9 @@ class ModeChoice:
             raise ValueError(f"modes: expected each once, found {max(names, key=names.count)} twice")
         if list(stages) != sorted(set(stages)):
             raise ValueError(f"stages: expected rising step numbers, found {list(stages)}")
+        self._share = SHARE * total_steps / max(1, len(stages)) if steps is None else None
         if steps is None:
-            steps = max(1, int(0.04 * total_steps / (max(1, len(stages)) * (2 * len(known) - 1))))
+            steps = max(1, int(SHARE * total_steps / (max(1, len(stages)) * (2 * len(known) - 1))))
         if steps < 1 or warmup_steps < 0:
             raise ValueError(
                 f"steps: expected at least 1, and no fewer than 0 to warm up, found {steps}, {warmup_steps}"
@@ -193,7 +198,7 @@ class ModeChoice:
         self.skipped: dict[str, str] = {}
         """The modes that this machine lacks something for, and what."""
         self.steps = steps
-        """Steps of a stage under each mode."""
+        """Steps of a stage under each mode, at most."""
         self._stages, self._warmup_steps = list(stages), warmup_steps
         self._accuracy, self._parallel, self._seed = accuracy, parallel, seed
         self._clock, self._tick_s = clock, tick_s
@@ -201,9 +206,11 @@ class ModeChoice:
     def run(self, training: Training, batches: Iterable[Any]) -> Iterator[Any]:
         """Trains on the batches and gives what each step gave; counts on over several calls.
 
-        A stage for which too few batches are left waits for the next call. The batches of a stage are held at once.
+        A stage for which too few batches are left waits for the next call, and is shorter if that has fewer in all. The
+        batches of a stage are held at once.
         """
         self._skip_lacking(training.model)
+        began = self.steps_done
         ahead = iter(batches)
         while True:
             until = self._stages[0] - self.steps_done if self._stages and len(self.modes) > 1 else None
@@ -213,12 +220,14 @@ class ModeChoice:
                     return
                 continue
             part = list(islice(ahead, self.steps))
-            if len(part) < self.steps:
+            if not part or (len(part) < self.steps and self.steps_done > began):
                 yield from self._under(self.mode, training, part)
                 return
             self._stages.pop(0)
-            yield from self._compare(training, part)
-            self.steps_done += len(part)
+            results = self._compare(training, part)
+            self.steps_done += len(results)
+            yield from results
+            ahead = chain(part[len(results) :], ahead)
 
     def state_dict(self) -> dict[str, Any]:
         """The mode, the comparisons so far, and which are still to come, as JSON values."""
@@ -274,6 +283,7 @@ class ModeChoice:
         """Each mode twice, in an order in which a machine that gets faster or slower favours none."""
         losses_before = training.probe()
         warm = {name: self._timed(name, training, batches[: self._warmup_steps], start) for name in self.modes}
+        batches = batches[: self._affordable([run.times for run in warm.values()])]
         runs = {name: self._timed(name, training, batches, start) for name in self.modes}
         times = {
             name: runs[name].times + self._timed(name, training, batches, start).times for name in reversed(self.modes)
@@ -284,10 +294,20 @@ class ModeChoice:
                     f"steps: expected a stage of at least {CLOCK_TICKS} ticks of the clock, {self._tick_s:g} s each, "
                     f"to tell modes apart; found {sum(taken):g} s under {name}"
                 )
+        if not any(run.losses.isfinite().all() for run in runs.values()):
+            raise ValueError(f"loss: expected a finite one, found none under any of the modes {list(runs)}")
         falls = {name: losses_before - run.losses for name, run in runs.items()}
         trials, winner = judged_by_rate(falls, times, len(batches), self.mode, self._seed)
         warmed = {name: replace(trial, warmup_s=sum(warm[name].times)) for name, trial in trials.items()}
         return runs, warmed, winner
+
+    def _affordable(self, warm: Sequence[Sequence[float]]) -> int:
+        """How many steps a stage may have, as the last steps of warming up took so long."""
+        if self._share is None or not self._warmup_steps:
+            return self.steps
+        step_s = [times[-1] for times in warm]
+        budget_s = self._share * min(step_s) - self._warmup_steps * sum(step_s)
+        return min(self.steps, max(1, int(budget_s / (2 * sum(step_s) - min(step_s)))))
 
     def _by_accuracy(
         self, training: Training, batches: Sequence[Any], start: Snapshot, accuracy: Callable[[Any], float]

@@ -48,11 +48,17 @@ def _lacks_bfloat16(model: nn.Module) -> str | None:
 
 @contextmanager
 def _channels_last(model: nn.Module) -> Iterator[None]:
+    before = {tensor: _layout(tensor) for tensor in model.parameters() if tensor.dim() == 4}
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         yield
     finally:
-        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        for tensor, layout in before.items():
+            tensor.data = tensor.data.contiguous(memory_format=layout)
+
+
+def _layout(tensor: torch.Tensor) -> torch.memory_format:
+    return torch.contiguous_format if tensor.is_contiguous() else torch.channels_last
 
 
 @contextmanager

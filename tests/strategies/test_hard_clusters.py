@@ -239,6 +239,11 @@ def test_rounds_go_on_until_validation_stops_rising():
     assert resumed.after_round(0.6)
 
 
+def test_a_score_that_is_no_number_is_no_better_and_forgets_nothing():
+    sampler = HardClusters(N, Judge(), stale_after=3)
+    assert [sampler.after_round(score) for score in (0.9, float("nan"), 0.5, 0.6)] == [False, False, False, True]
+
+
 def test_unless_told_rounds_go_on():
     sampler = HardClusters(N, Judge())
     assert not any(sampler.after_round(score) for score in (1.0, 0.5, 0.4, 0.3))
