@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from agentlab.strategies.invariance import guess_inputs, scale_invariant_parameters
 
 WATCHED_STEPS = 10
+WATCHED = "watched"
+"""In the group of a tensor that may turn out to be scale-invariant: its name, first norm, and what was seen so far."""
 PERPENDICULAR = 3e-4
 """Without a model: tensors count as scale-invariant of which no gradient, in so many steps, had a larger cosine."""
 
@@ -53,12 +55,13 @@ class FixNorm(torch.optim.Optimizer):
         """`probe`: an input of the model, or a tuple of them, with which its tensors are tried; guessed unless given.
 
         With `normalise_update` each step of a scale-invariant tensor has the length `lr * Norm0 / sqrt(fan_in)`,
-        whatever the optimiser made it (Hyperball, arXiv 2606.16899): the most it changes of a layer's outputs is the
-        share `lr`, so that one rate suits narrow and wide layers (arXiv 2310.17813).
+        whatever the optimiser made it (Hyperball, arXiv 2606.16899): a layer that begins at random then changes what it
+        gives by about the share `lr` at most, so that one rate suits narrow and wide layers (arXiv 2310.17813).
 
         As Stable-Baselines3's `optimizer_class` it takes parameters in place of the optimiser, which is then
         `base(parameters, **base_kwargs)`. Without a model, tensors are those whose gradients in the first 10 steps are
-        perpendicular to them, as those of scale-invariant ones are; until then steps are the optimiser's own.
+        perpendicular to them, as those of scale-invariant ones are; until then steps are the optimiser's own, and then
+        their norms are those they began with.
 
         Raises `ValueError` for rates not above 0, for weight decay of a scale-invariant tensor, for one of norm 0 or
         not float32 or float64, when there is none, and when the model's inputs cannot be guessed.
@@ -74,11 +77,14 @@ class FixNorm(torch.optim.Optimizer):
         self.optimizer = optimizer
         self.normalise_update = normalise_update
         self._exponent = 2 if isinstance(optimizer, torch.optim.SGD | torch.optim.ASGD) else 1
-        self._watched: dict[Tensor, list[float]] = {}
         self._share()
         if model is None:
-            self._watched = {tensor: [] for tensor in self._tensors() if tensor.dim() > 1}
-            self._split(self._watched)
+            matrices = [tensor for tensor in self._tensors() if tensor.dim() > 1]
+            self._split(matrices)
+            for number, group in enumerate(self._alone(matrices)):
+                tensor = group["params"][0]
+                name = f"of shape {list(tensor.shape)}, number {number}"
+                group[WATCHED] = {"name": name, "norm": _norm(tensor), "cosines": []}
         else:
             inputs = guess_inputs(model) if probe is None else probe if isinstance(probe, tuple) else (probe,)
             self._register(scale_invariant_parameters(model, inputs))
@@ -91,8 +97,7 @@ class FixNorm(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """The optimiser's step at the raw rates; then scale-invariant tensors are put back to their norms."""
-        if self._watched:
-            self._watch()
+        self._watch()
         fixed = [group for group in self.param_groups if group.get("norm")]
         rates = [group["lr"] for group in fixed]
         before = [group["params"][0].clone() for group in fixed] if self.normalise_update else []
@@ -134,48 +139,66 @@ class FixNorm(torch.optim.Optimizer):
         alone = set(tensors)
         groups = []
         for group in self.param_groups:
-            rest = [tensor for tensor in group["params"] if tensor not in alone]
-            groups += [{**group, "params": rest}] if rest or not group["params"] else []
-            groups += [{**group, "params": [tensor]} for tensor in group["params"] if tensor in alone]
+            rest = [number for number, tensor in enumerate(group["params"]) if tensor not in alone]
+            groups += [_part(group, rest)] if rest or not group["params"] else []
+            groups += [_part(group, [number]) for number, tensor in enumerate(group["params"]) if tensor in alone]
         self.param_groups[:] = groups
+
+    def _alone(self, tensors: Iterable[Tensor]) -> list[dict[str, Any]]:
+        """The groups of these tensors, each in one of its own, in the order of the groups."""
+        wanted = set(tensors)
+        return [group for group in self.param_groups if group["params"] and group["params"][0] in wanted]
 
     def _register(self, found: Mapping[str, Tensor]) -> None:
         mine = set(self._tensors())
-        named = {name: tensor for name, tensor in found.items() if tensor in mine}
-        if not named:
-            raise ValueError(
-                "scale-invariant tensors: expected at least one, found none in this model; put a normalisation after "
-                "a layer without bias, or use ScaleInvariantLinear"
-            )
-        self._split(named.values())
-        groups = {group["params"][0]: group for group in self.param_groups if len(group["params"]) == 1}
-        for name, tensor in named.items():
-            groups[tensor]["norm"] = _checked_norm(name, tensor, groups[tensor])
+        names = {tensor: name for name, tensor in found.items() if tensor in mine}
+        _require_some(names)
+        self._split(names)
+        for group in self._alone(names):
+            tensor = group["params"][0]
+            group["norm"] = _checked_norm(names[tensor], tensor.dtype, _norm(tensor), group)
 
     def _watch(self) -> None:
         """Notes how perpendicular gradients are to their tensors, and registers tensors when enough have been seen."""
-        for tensor, cosines in self._watched.items():
+        watched = [group for group in self.param_groups if WATCHED in group]
+        for group in watched:
+            tensor, cosines = group["params"][0], group[WATCHED]["cosines"]
             if tensor.grad is not None and (lengths := float(tensor.norm() * tensor.grad.norm())) > 0:
                 cosines.append(abs(float((tensor * tensor.grad).sum())) / lengths)
-        seen = max(map(len, self._watched.values()), default=0)
-        if seen >= WATCHED_STEPS:
-            shapes = {
-                f"of shape {list(tensor.shape)}, number {number}": tensor
-                for number, (tensor, cosines) in enumerate(self._watched.items())
-                if len(cosines) >= WATCHED_STEPS and max(cosines) <= PERPENDICULAR
-            }
-            self._watched = {}
-            self._register(shapes)
+        if max((len(group[WATCHED]["cosines"]) for group in watched), default=0) < WATCHED_STEPS:
+            return
+        for group in watched:
+            seen = group.pop(WATCHED)
+            if len(seen["cosines"]) >= WATCHED_STEPS and max(seen["cosines"]) <= PERPENDICULAR:
+                group["norm"] = _checked_norm(seen["name"], group["params"][0].dtype, seen["norm"], group)
+        _require_some(self.norms)
 
 
-def _checked_norm(name: str, tensor: Tensor, group: Mapping[str, Any]) -> float:
-    if tensor.dtype not in (torch.float32, torch.float64):
+def _part(group: Mapping[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
+    """A group of some of its tensors, with what is said of each of them."""
+    each = {name: [group[name][number] for number in numbers] for name in ("params", "param_names") if name in group}
+    return {**group, **each}
+
+
+def _require_some(found: Collection[Any]) -> None:
+    if not found:
         raise ValueError(
-            f"{name}: expected float32 weights, whose norm can be kept, found {tensor.dtype}; use autocast instead"
+            "scale-invariant tensors: expected at least one, found none in this model; put a normalisation after "
+            "a layer without bias, or use ScaleInvariantLinear"
+        )
+
+
+def _norm(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64))
+
+
+def _checked_norm(name: str, dtype: torch.dtype, norm: float, group: Mapping[str, Any]) -> float:
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"{name}: expected float32 weights, whose norm can be kept, found {dtype}; use autocast instead"
         )
     if group.get("weight_decay", 0) > 0:
         raise ValueError(f"{name}: expected weight_decay 0, for its norm is fixed, found {group['weight_decay']}")
-    norm = float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64))
     if not 0 < norm < math.inf:
         raise ValueError(f"{name}: expected a norm above 0 to begin with, found {norm}")
     return norm
@@ -190,4 +213,4 @@ def _shorten(tensor: Tensor, old: Tensor, length: float) -> None:
 
 
 def _project(tensor: Tensor, norm: float) -> None:
-    tensor.mul_(norm / float(torch.linalg.vector_norm(tensor, dtype=torch.float64)))
+    tensor.mul_(norm / _norm(tensor))

@@ -25,6 +25,12 @@ def mlp(norm: type[nn.Module] | None = nn.LayerNorm, bias: bool = False, width: 
     return nn.Sequential(*layers)
 
 
+def deeper() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(1, 16, bias=False), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 16), nn.LayerNorm(16), nn.Linear(16, 1)
+    )
+
+
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> float:
     for _ in range(steps):
         optimizer.zero_grad()
@@ -77,6 +83,9 @@ def test_any_layer_can_be_made_scale_invariant_and_plain_again():
     make_plain(layer)
     torch.testing.assert_close(layer(images), before)
     assert type(layer) is nn.Conv2d
+
+
+torch.manual_seed(0)
 
 
 @pytest.mark.parametrize(
@@ -216,15 +225,42 @@ def test_going_on_from_its_state_is_not_interrupting_it():
 def test_without_a_model_gradients_show_what_is_scale_invariant():
     """As Stable-Baselines3 makes an optimiser: `optimizer_class(parameters, lr=...)`."""
     torch.manual_seed(0)
-    model = nn.Sequential(
-        nn.Linear(1, 16, bias=False), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, 16), nn.LayerNorm(16), nn.Linear(16, 1)
-    )
+    model = deeper()
     optimizer = FixNorm(model.parameters(), lr=1e-3)
-    train(model, optimizer, 20)
-    assert [tensor is model[0].weight for tensor in optimizer.norms] == [True]
     norm = model[0].weight.norm().item()
     train(model, optimizer, 20)
+    assert [tensor is model[0].weight for tensor in optimizer.norms] == [True]
     assert model[0].weight.norm().item() == pytest.approx(norm, rel=1e-6)
+
+
+@pytest.mark.parametrize("steps", [0, 5, 15])
+def test_without_a_model_too_going_on_from_its_state_is_not_interrupting_it(steps):
+    torch.manual_seed(0)
+    whole = deeper()
+    optimizer = FixNorm(whole.parameters(), lr=1e-3)
+    train(whole, optimizer, steps)
+    weights, state = copy.deepcopy(whole.state_dict()), copy.deepcopy(optimizer.state_dict())
+    train(whole, optimizer, 20 - steps)
+    resumed = deeper()
+    again = FixNorm(resumed.parameters(), lr=1e-3)
+    resumed.load_state_dict(weights)
+    again.load_state_dict(state)
+    train(resumed, again, 20 - steps)
+    assert list(again.norms.values()) == list(optimizer.norms.values())
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_names_of_parameters_stay_theirs():
+    model = mlp()
+    optimizer = FixNorm(torch.optim.SGD(model.named_parameters(), lr=0.1), model)
+    named = {
+        name: tensor
+        for group in optimizer.param_groups
+        for name, tensor in zip(group["param_names"], group["params"], strict=True)
+    }
+    assert {name: id(tensor) for name, tensor in named.items()} == {
+        name: id(tensor) for name, tensor in model.named_parameters()
+    }
 
 
 def test_a_model_with_nothing_scale_invariant_is_refused():
