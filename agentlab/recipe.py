@@ -237,8 +237,8 @@ class HardClustersConfig:
     """Clusters of errors."""
     source: Literal["pool", "errors"] = "pool"
     """Where similar frames come from: what was looked at, or the errors themselves."""
-    brightness: Annotated[float, Range(0, 1, below_high=True)] = 0.1
-    """Frames are looked at darker by a random share up to this."""
+    noise: Annotated[int, Range(0, 255)] = 2
+    """Grey levels by which the pixels of frames that are looked at are off at random, at most."""
     quarantine_after: Count = 3
     """Rounds in a row with a sure error after which a frame is taken to be labelled wrongly."""
     quarantine_confidence: Annotated[float, Range(0, 1)] = 0.9

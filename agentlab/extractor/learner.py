@@ -20,6 +20,7 @@ from agentlab import weights
 from agentlab.extractor.dataset import Batch, FrameDataset
 from agentlab.extractor.erasing import erase
 from agentlab.extractor.eye import Eye
+from agentlab.extractor.predictors import rightness
 from agentlab.progress import Task
 from agentlab.strategies.ledger import Ledger
 
@@ -85,8 +86,9 @@ class Learner:
 
     def share_read(self, frames: Any, rows: Any) -> float:
         """The share of the labels of uint8 frames that is read rightly."""
-        mistakes = self.eye.predictors.mistakes(self.look(frames)[1], self._on_device(rows))
-        return float((mistakes == 0).float().mean())
+        _, outputs = self.look(frames)
+        read = self.eye.predictors.rows(self.eye.predictors.signals(outputs)).cpu().numpy()
+        return float(rightness(self.eye.predictors.schema, rows, read).mean())
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -195,7 +195,16 @@ class LabelPredictors(nn.Module):
                     columns.append(outputs[:, span].softmax(dim=1))
         return torch.cat([*columns, (presence / 2).tanh()], dim=1)
 
-    def mistakes(self, outputs: Tensor, rows: Tensor) -> Tensor:
+    @property
+    def tolerances(self) -> Tensor:
+        """The largest errors that are none, `(n_labels,)`; 0 for labels that are no numbers."""
+        return torch.tensor([label.tolerance if isinstance(label, Number) else 0.0 for label in self.schema.values()])
+
+    def distances(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        """How far each label is read from what it is, `(n, n_labels)`, NaN where it is absent or seems so."""
+        return (self.rows(self.signals(outputs)) - rows).abs()
+
+    def mistakes(self, outputs: Tensor, rows: Tensor, tolerances: Tensor) -> Tensor:
         """How surely each label is read wrongly, `(n, n_labels)`: 0 where it is right, at most 1.
 
         Wrong is another class, a presence that is not there, and a number off by more than its tolerance; how sure a
@@ -208,7 +217,8 @@ class LabelPredictors(nn.Module):
             wanted, given = rows[:, index], found[:, index]
             match label:
                 case Number():
-                    sure = 1 - label.tolerance / (given - wanted).abs().clamp(min=label.tolerance)
+                    tolerance = tolerances[index].clamp(min=1e-12)
+                    sure = 1 - tolerance / torch.maximum((given - wanted).abs(), tolerance)
                 case Flag():
                     sure = (given != wanted) * (1 + signals[:, span.start].abs()) / 2
                 case _:

@@ -37,6 +37,8 @@ MANY = 10**6
 """Frames, or steps, of a fit that settings are tried on."""
 LISTED = 1_000
 """Frames that are listed at most as probably labelled wrongly."""
+USUAL = 0.9
+"""Share of the errors of a label that count as usual."""
 COUNTS = ("random", "errors", "similar", "replayed", "looked_at", "clusters", "quarantined")
 """What is counted of each round of mining."""
 
@@ -168,7 +170,7 @@ class MinedFrames:
                 "above 0, found 0"
             )
         _require_all_classes(data, learner.eye)
-        self._data, self._learner, self._brightness = data, learner, mining.brightness
+        self._data, self._learner, self._noise = data, learner, mining.noise
         self._seed = seed
         self._hard = _hard_clusters(mining, len(data), self._judge, seed)
         size = len(self._hard)
@@ -177,11 +179,13 @@ class MinedFrames:
         self.n_stages = max(1, int(mining.cost * whole_cost / cost_of_round))
         self._rounds: list[dict[str, int]] = []
         self._clusters: list[list[int]] = []
-        self._n_judged, self._n_right = 0, np.zeros(len(learner.eye.predictors.schema))
+        self._usual = torch.zeros(2, len(learner.eye.predictors.schema))
+        """Of each label, how far off nine of ten were in the last round, and the share that was nearer or right."""
+        self._looks: list[tuple[Tensor, Tensor]] = []
 
     def begin_stage(self, stage: int) -> None:
-        self._n_judged, self._n_right = 0, np.zeros_like(self._n_right)
         choice = self._hard.begin_round(stage)
+        self._note_usual()
         chosen = [len(part) for part in (choice.random, choice.errors, choice.similar, choice.replayed)]
         counts = [*chosen, choice.looked_at, len(choice.clusters), len(self._hard.quarantined)]
         self._rounds.append(dict(zip(COUNTS, counts, strict=True)))
@@ -203,11 +207,13 @@ class MinedFrames:
             **self._hard.state_dict(),
             "rounds": torch.tensor(rounds, dtype=torch.int64),
             "examples": torch.tensor(examples, dtype=torch.int64).reshape(-1, 2),
+            "usual": self._usual,
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         self._hard.load_state_dict(tensors)
         self._rounds = [dict(zip(COUNTS, counts, strict=True)) for counts in tensors["rounds"].tolist()]
+        self._usual = tensors["usual"]
         numbers, indices = tensors["examples"].T.numpy()
         self._clusters = [indices[numbers == number].tolist() for number in np.unique(numbers)]
 
@@ -220,24 +226,34 @@ class MinedFrames:
     def _judge(self, indices: Indices) -> Judgement:
         """A frame is wrong if one of its labels is read wrongly.
 
-        How sure the eye is of that counts as far as it reads that label rightly on the frames of this round: what it
-        is yet to learn says nothing about who is mistaken.
+        How sure the eye is of that counts by how it usually reads the label, as the last round showed: what it is yet
+        to learn says nothing about who is mistaken.
         """
         features, outputs = self._learner.look(self._augmented(self._data.frames(indices), indices))
+        predictors = self._learner.eye.predictors
         rows = torch.from_numpy(self._data.labels[indices]).to(outputs.device)
-        mistakes = self._learner.eye.predictors.mistakes(outputs, rows).cpu().numpy()
-        self._n_judged += len(indices)
-        self._n_right += (mistakes == 0).sum(axis=0)
-        confidence = (mistakes * (self._n_right / self._n_judged)).max(axis=1)
-        return Judgement(np.any(mistakes > 0, axis=1), features.cpu().numpy(), confidence.astype(np.float32))
+        tolerances = predictors.tolerances.to(outputs.device)
+        wrong = (predictors.mistakes(outputs, rows, tolerances) > 0).any(dim=1)
+        usual_errors, usually_right = self._usual.to(outputs.device)
+        unusual = predictors.mistakes(outputs, rows, torch.maximum(usual_errors, tolerances))
+        self._looks.append((predictors.distances(outputs, rows).cpu(), (unusual == 0).float().cpu()))
+        confidence = (unusual * usually_right).max(dim=1).values
+        return Judgement(wrong.cpu().numpy(), features.cpu().numpy(), confidence.cpu().numpy())
+
+    def _note_usual(self) -> None:
+        if self._looks:
+            distances, right = (torch.cat(parts) for parts in zip(*self._looks, strict=True))
+            self._usual = torch.stack([distances.nanquantile(USUAL, dim=0).nan_to_num(), right.mean(dim=0)])
+            self._looks = []
 
     def _augmented(self, frames: npt.NDArray[np.uint8], indices: Indices) -> npt.NDArray[np.uint8]:
-        """Frames a little lighter or darker, each by its own factor: what is looked at is not quite what was learnt."""
-        if not self._brightness:
+        """Frames with a little noise: what is looked at is not quite what was learnt."""
+        if not self._noise:
             return frames
         rng = np.random.default_rng((self._seed, int(indices[0]), len(self._rounds)))
-        factors = 1 - self._brightness * rng.random((len(frames), *[1] * (frames.ndim - 1)), dtype=np.float32)
-        return (frames * factors).astype(np.uint8)
+        off = rng.integers(-self._noise, self._noise, frames.shape, np.int16, endpoint=True)
+        noisy: npt.NDArray[np.uint8] = (frames + off).clip(0, 255).astype(np.uint8)
+        return noisy
 
 
 class ChosenModes:

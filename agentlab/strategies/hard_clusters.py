@@ -18,6 +18,8 @@ LOOKED_AT_ONCE = 512
 """Samples that are judged in one call."""
 CANDIDATES = 2
 """For each similar sample wanted, so many are looked at to choose from."""
+SUSPECTS = 0.5
+"""Share of the looks that goes at most to what was wrong with confidence before."""
 EXAMPLES = 8
 """Errors nearest to the centre of their cluster that are kept, for people to look at."""
 
@@ -67,8 +69,9 @@ class HardClusters(torch.utils.data.Sampler[int]):
     direction of their features (k-means, in small batches), and for each cluster equally many more samples are taken
     that are similar to it (CN112733932A); where too few to choose from were looked at, some more are. Samples trained
     on before and fresh random ones fill the round, so that all rounds are equally long and the learning rate can be
-    scheduled. Errors are judged again each round: what is wrong with confidence several rounds in a row is probably
-    labelled wrongly, is listed in `quarantined` and left out.
+    scheduled. Of the errors looked at, those made with most confidence come first, but for what is wrong with so much
+    that the label is suspect: it is judged again, and what stays so several times in a row is listed in `quarantined`
+    and left out until a later look finds it right.
 
     >>> import torch
     >>> x = torch.rand(2000, 2)
@@ -198,8 +201,10 @@ class HardClusters(torch.utils.data.Sampler[int]):
     def _mined(self, rng: np.random.Generator) -> Choice:
         seen, judged = self._look(rng)
         self._suspect(seen, judged)
-        trusted = self._rounds_wrong[seen] < self._quarantine_after
-        at_errors = np.flatnonzero(judged.wrong & trusted)[: min(self._n_errors, self._room)]
+        trusted = self._rounds_wrong[seen] == 0
+        at_errors = np.flatnonzero(judged.wrong & trusted)
+        at_errors = at_errors[np.argsort(-judged.confidence[at_errors], kind="stable")]
+        at_errors = at_errors[: min(self._n_errors, self._room)]
         trusted[at_errors] = False
         at_others = np.flatnonzero(trusted)
         groups, centres = _clusters(judged.features[at_errors], self._n_clusters, rng)
@@ -224,12 +229,12 @@ class HardClusters(torch.utils.data.Sampler[int]):
         return self._size - self._n_similar - self._n_replayed
 
     def _look(self, rng: np.random.Generator) -> tuple[Indices, Judgement]:
-        """Judges what was wrong before, then others in a new order, until there are enough errors, with enough others
-        to choose similar ones from, or enough looks."""
-        again = np.flatnonzero((self._rounds_wrong > 0) & (self._rounds_wrong < self._quarantine_after))
+        """Judges some of those that are suspected, then others in a new order, until there are enough errors, with
+        enough others to choose similar ones from, or enough looks."""
+        again = rng.permutation(np.flatnonzero(self._rounds_wrong > 0))[: math.ceil(SUSPECTS * self._looks)]
         others = rng.permutation(np.flatnonzero(self._rounds_wrong == 0))
         others = others[np.argsort(self._times_trained[others], kind="stable")]
-        order = np.concatenate([again, others])[: max(self._looks, len(again))]
+        order = np.concatenate([again, others])[: self._looks]
         parts: list[Judgement] = []
         n_wrong = n_seen = 0
         others_wanted = CANDIDATES * self._n_similar if self._source == "pool" else 0

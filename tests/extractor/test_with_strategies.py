@@ -158,19 +158,19 @@ def test_a_resumed_fit_does_not_compare_again_and_keeps_what_was_compared(square
     assert ledger(resumed)["strategies"]["mode-choice"]["comparisons"] == [before]
 
 
-def test_frames_darkened_for_the_look_are_not_trained_on(squares: Recording, tmp_path: Path, monkeypatch):
+def test_frames_with_noise_for_the_look_are_not_trained_on(squares: Recording, tmp_path: Path, monkeypatch):
     """Judged frames differ a little from the recorded ones; frames of updates are those."""
     seen: dict[str, list[int]] = {"train": [], "eval": []}
     forward = ExtractorNetwork.forward
 
     def noted(self: Any, frames: torch.Tensor) -> torch.Tensor:
-        seen["train" if self.training else "eval"].append(int(frames.max()))
+        seen["train" if self.training else "eval"].append(len(frames.unique()))
         return forward(self, frames)
 
     monkeypatch.setattr(ExtractorNetwork, "forward", noted)
     fitted(squares, tmp_path / "out", ("hard-clusters",))
-    assert set(seen["train"]) == {255}
-    assert min(seen["eval"]) < 255
+    assert max(seen["train"]) <= 3
+    assert max(seen["eval"]) > 5
 
 
 class Unrelated(StrategicSeams):
@@ -182,7 +182,7 @@ class Unrelated(StrategicSeams):
 
 
 def test_labels_that_the_eye_cannot_learn_are_not_called_wrong(squares: Recording, tmp_path: Path):
-    mining = replace(MINING, quarantine_after=1, quarantine_confidence=0.55)
+    mining = replace(MINING, quarantine_after=1)
     seams = Unrelated(Strategies(("hard-clusters",), mining))
     extractor = fit([squares], LONGER, tmp_path / "out", seams=seams, **OPTIONS)
     entry = ledger(extractor)["strategies"]["hard-clusters"]
