@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,10 @@ DECADES, POINTS = 1e5, 26
 MANY, FEW = 32, 8
 """Trials of a search that counts as thorough, and of the one that is to come close."""
 LINES = ("-", "-", "--", "-.", ":")
-SEARCHED = (1e-2, 1.0)
-"""The rates that the search of few trials begins with."""
+SEARCHED = (1e-3, 10.0)
+"""The lowest and the highest rate that searches try."""
+RATES, TPE, GRID = f"{FEW} trials, a parabola", f"{FEW} trials, Optuna's TPE", f"{MANY} rates evenly spread"
+"""The searches that are compared."""
 DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
 """Weight decays that SGD's best is taken of."""
 
@@ -112,7 +114,9 @@ def measure(out: Path, *, seeds: int, progress: Progress) -> dict[str, Any]:
             if name in WIDENED:
                 wider = _sweep(out, name, depth, WIDER, 0, seeds, progress)
                 found[name]["wider"] = {"accuracies": wider, **_window(_rates(way), wider)}
-                found[name]["best_moves"] = _ratio(found[name]["best_rate"], found[name]["wider"]["best_rate"])
+                found[name]["moves"] = {
+                    which: _ratio(found[name][which], found[name]["wider"][which]) for which in ("best_rate", "middle")
+                }
         depths[str(depth)] = found
     searches = [_searches(out, seed, progress) for seed in range(seeds)]
     return {"depths": depths, "seeds": seeds, "within_pp": WITHIN_PP, "searches": searches}
@@ -129,18 +133,18 @@ def _sweep(
     """Test accuracies in per cent, a list a rate with one a seed."""
     title = f"{name}, {depth} layers of {width}" + (f", {optimizer}" if optimizer else "")
 
+    trainings = [
+        Training(name, rate, depth, EPOCHS, seed, width, optimizer)
+        for rate in _rates(WAYS[name])
+        for seed in range(seeds)
+    ]
+
     def run() -> dict[str, Any]:
-        trainings = [
-            Training(name, rate, depth, EPOCHS, seed, width, optimizer)
-            for rate in _rates(WAYS[name])
-            for seed in range(seeds)
-        ]
         tests = [test for _, test in outcomes(trained, trainings, f"fixnorm: {title}", progress)]
         return {"accuracies": np.reshape(tests, (-1, seeds)).tolist()}
 
-    content: list[list[float]] = kept(out / "fixnorm" / f"{title.replace(',', '').replace(' ', '-')}.json", run)[
-        "accuracies"
-    ]
+    path = out / "fixnorm" / f"{title.replace(',', '').replace(' ', '-')}.json"
+    content: list[list[float]] = kept(path, {"trainings": list(map(asdict, trainings))}, run)["accuracies"]
     return content
 
 
@@ -154,7 +158,7 @@ def trained(training: Training) -> tuple[float, float]:
 
 
 def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The best rate, in the middle of the good ones, and how many times the lowest of as many rates the highest is.
+    """The best rate, the middle of the good ones, and how many times the lowest of as many rates the highest is.
 
     Rates are good wherever they are: one unlucky training does not cut a window in two.
     """
@@ -163,7 +167,8 @@ def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> di
     logs = np.log(rates)
     return {
         "best": float(means.max()),
-        "best_rate": math.exp(logs[good].mean()),
+        "best_rate": float(rates[int(means.argmax())]),
+        "middle": math.exp(logs[good].mean()),
         "window": [float(rate) for rate in np.array(rates)[good][[0, -1]]],
         "width": math.exp((logs[1] - logs[0]) * (good.sum() - 1)),
         "reaches_edge": bool(good[0] or good[-1]),
@@ -174,29 +179,50 @@ def _searches(out: Path, seed: int, progress: Progress) -> dict[str, Any]:
     """Rates that few and many trials find by validation accuracy, and the test accuracies they come to."""
 
     def run() -> dict[str, Any]:
-        many = [Training("FixNorm", rate, DEPTHS[0], EPOCHS, seed) for rate in np.geomspace(1e-3, 10, MANY).tolist()]
+        many = [Training("FixNorm", rate, DEPTHS[0], EPOCHS, seed) for rate in np.geomspace(*SEARCHED, MANY).tolist()]
         by_many = zip(many, outcomes(trained, many, f"fixnorm: search of {MANY}, seed {seed}", progress), strict=True)
         found = {}
-        for n_trials, tried in ((FEW, _rate_search(seed)), (MANY, list(by_many))):
+        for name, tried in (
+            (RATES, _rate_search(seed)),
+            (TPE, _tpe_search(seed)),
+            (GRID, list(by_many)),
+        ):
             training, (validation, test) = max(tried, key=lambda trial: trial[1][0])
-            found[str(n_trials)] = {"rate": training.rate, "validation": validation, "test": test}
+            found[name] = {"rate": training.rate, "validation": validation, "test": test}
         return found
 
-    return kept(out / "fixnorm" / f"search-{seed}.json", run)
+    settings = {"epochs": EPOCHS, "many": MANY, "few": FEW, "searched": SEARCHED}
+    return kept(out / "fixnorm" / f"search-{seed}.json", settings, run)
 
 
 def _rate_search(seed: int) -> list[tuple[Training, tuple[float, float]]]:
-    """The trials of `RateSearch` on the whole budget, with their accuracies."""
+    """The trials of `RateSearch` on the whole budget, with their accuracies; if it came to none, all."""
     search = RateSearch(*SEARCHED)
     results: list[Result] = []
-    whole = []
+    tried = []
     while len(results) < FEW and (attempt := search.next(results)) is not None:
         training = Training("FixNorm", attempt.rate, DEPTHS[0], attempt.budget * EPOCHS, seed)
         accuracies = trained(training)
         results.append(Result(attempt, accuracies[0]))
-        if attempt.budget == 1:
-            whole.append((training, accuracies))
-    return whole
+        tried.append((training, accuracies))
+    return [trial for trial in tried if trial[0].epochs == EPOCHS] or tried
+
+
+def _tpe_search(seed: int) -> list[tuple[Training, tuple[float, float]]]:
+    """As many trials of Optuna's tree-structured Parzen estimator, each on the whole budget."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingExtraError("optuna", "search") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    tried = []
+    for _ in range(FEW):
+        trial = study.ask()
+        training = Training("FixNorm", trial.suggest_float("rate", *SEARCHED, log=True), DEPTHS[0], EPOCHS, seed)
+        tried.append((training, trained(training)))
+        study.tell(trial, tried[-1][1][0])
+    return tried
 
 
 def _ratio(one: float, other: float) -> float:
@@ -206,17 +232,18 @@ def _ratio(one: float, other: float) -> float:
 def table(found: Mapping[str, Any]) -> str:
     lines = [
         f"fixed norm: digits, learning rates over five decades, seeds: {found['seeds']}; means of test accuracy",
-        f"{'optimiser':<28}{'layers':>7}{'best':>9}{'good rates from':>17}{'to':>10}{'width':>9}{'at 4x width':>22}",
+        f"{'optimiser':<28}{'layers':>7}{'best':>9}{'good rates from':>17}{'to':>10}{'width':>9}{'at 4x width':>36}",
     ]
     for name in WAYS:
         for depth, of_depth in found["depths"].items():
             row = of_depth[name]
             low, high = row["window"]
             lines.append(
-                f"{name:<28}{depth:>7}{row['best']:>8.2f}%{low:>17.2g}{high:>10.2g}{_wide(row):>9}{_at_width(row):>22}"
+                f"{name:<28}{depth:>7}{row['best']:>8.2f}%{low:>17.2g}{high:>10.2g}{_wide(row):>9}{_at_width(row):>36}"
             )
-    gaps = [search[str(FEW)]["test"] - search[str(MANY)]["test"] for search in found["searches"]]
-    lines.append(f"a search of {FEW} trials against one of {MANY}: {np.mean(gaps):+.2f} pp (mean over seeds)")
+    for name in (RATES, TPE):
+        gaps = [search[name]["test"] - search[GRID]["test"] for search in found["searches"]]
+        lines.append(f"a search by {name} against {GRID}: {np.mean(gaps):+.2f} pp (mean over seeds)")
     return "\n".join(lines)
 
 
@@ -225,7 +252,9 @@ def _wide(row: Mapping[str, Any]) -> str:
 
 
 def _at_width(row: Mapping[str, Any]) -> str:
-    return f"{_wide(row['wider'])}, moves {row['best_moves']:.2f}x" if "wider" in row else "-"
+    if "wider" not in row:
+        return "-"
+    return f"{_wide(row['wider'])}, moves {row['moves']['best_rate']:.2f}x, middle {row['moves']['middle']:.2f}x"
 
 
 def plot(found: Mapping[str, Any], path: Path) -> None:
@@ -236,7 +265,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
         for place, (depth, of_depth) in enumerate(depths.items()):
             panel = axes.inset_axes((place / len(depths), 0.0, 0.92 / len(depths), 1.0))
             for (name, row), style in zip(of_depth.items(), LINES, strict=True):
-                at = np.array(row["rates"]) / row["best_rate"]
+                at = np.array(row["rates"]) / row["middle"]
                 colour = BLUE if name == "FixNorm" else GREY
                 panel.plot(at, np.mean(row["accuracies"], axis=1), style, color=colour, label=name)
             best = max(row["best"] for row in of_depth.values())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.fits import fitted, kept
+from agentlab.bench.fits import fitted
 from agentlab.bench.labelled_games import GAMES, recorded
 from agentlab.bench.rivals import RS2, InfoBatch, SelectiveBackprop
 from agentlab.extractor import StrategicSeams
@@ -31,6 +31,10 @@ METHODS: Mapping[str, Any] = {
     "selective backprop": lambda: SelectiveBackprop(COST),
 }
 FLIPPED_METHODS = ("hard clusters", "RS2")
+
+
+Games: TypeAlias = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
+"""Results by game, method and seed."""
 
 
 class Flipped(Seams):
@@ -82,60 +86,70 @@ def _fit(
     progress: Progress,
 ) -> dict[str, Any]:
     name = f"{method}{' flipped' if flipped else ''}".replace(" ", "-")
-
-    def make() -> dict[str, Any]:
-        progress.say(f"hard-clusters: {game}, {name}, seed {seed}")
-        seams = METHODS[method]()
-        result = fitted(recording, config, Flipped(seams, flipped) if flipped else seams, seed, progress)
-        return {key: result[key] for key in ("read", "cost", "seconds")}
-
-    return kept(out / "hard-clusters" / game / f"{name}-{seed}.json", make)
+    seams = METHODS[method]()
+    path = out / "hard-clusters" / game / f"{name}-{seed}.json"
+    result = fitted(path, recording, config, Flipped(seams, flipped) if flipped else seams, seed, progress)
+    return {name: result[name] for name in ("read", "cost", "seconds", "timeline")}
 
 
-def _overall(games: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> dict[str, Any]:
-    """Of each method the median share read, in per cent, and how far it is from full data's, in percentage points, over
-    games and seeds with its interval."""
-    methods = next(iter(games.values()))
+def _overall(games: Games) -> dict[str, Any]:
+    """Of each method the median share read, in per cent, and over games and seeds how far it is from full data's and
+    from RS2's on the same labels, in percentage points with intervals, at which share of full data's cost and time."""
     overall = {}
-    for method in methods:
-        gaps = [
-            [100 * (run["read"] - full["read"]) for run, full in zip(runs[method], runs["all frames"], strict=True)]
-            for runs in games.values()
-        ]
-        cost = [
-            run["cost"] / full["cost"]
-            for runs in games.values()
-            for run, full in zip(runs[method], runs["all frames"], strict=True)
-        ]
-        seconds = [
-            run["seconds"] / full["seconds"]
-            for runs in games.values()
-            for run, full in zip(runs[method], runs["all frames"], strict=True)
-        ]
-        low, high = bootstrap_interval(*map(np.asarray, gaps), statistic=lambda runs: np.median(runs, axis=-1))
+    for method in next(iter(games.values())):
+        rs2 = "RS2, labels flipped" if "flipped" in method else "RS2"
+        gap, gap_ci95 = _gap(games, method, "all frames")
+        against_rs2, against_rs2_ci95 = _gap(games, method, rs2)
         overall[method] = {
             "read": float(np.median([100 * run["read"] for runs in games.values() for run in runs[method]])),
-            "gap_pp": float(np.median(gaps)),
-            "gap_pp_ci95": [low, high],
-            "cost": float(np.median(cost)),
-            "seconds": float(np.median(seconds)),
+            "gap_pp": gap,
+            "gap_pp_ci95": gap_ci95,
+            "against_rs2_pp": against_rs2,
+            "against_rs2_pp_ci95": against_rs2_ci95,
+            "cost": float(
+                np.median(_paired(games, method, "all frames", lambda run, full: run["cost"] / full["cost"]))
+            ),
+            "seconds": float(
+                np.median(_paired(games, method, "all frames", lambda run, full: run["seconds"] / full["seconds"]))
+            ),
         }
     return overall
+
+
+def _gap(games: Games, method: str, other: str) -> tuple[float, list[float]]:
+    gaps = _paired(games, method, other, _difference)
+    low, high = bootstrap_interval(*gaps, statistic=lambda drawn: np.median(drawn, axis=-1))
+    return float(np.median(gaps)), [low, high]
+
+
+def _difference(run: Mapping[str, Any], its: Mapping[str, Any]) -> float:
+    return float(100 * (run["read"] - its["read"]))
+
+
+def _paired(
+    games: Games, method: str, other: str, compared: Callable[[Mapping[str, Any], Mapping[str, Any]], float]
+) -> list[list[float]]:
+    """A method's runs beside another's with the same seeds, a list a game."""
+    return [[compared(run, its) for run, its in zip(runs[method], runs[other], strict=True)] for runs in games.values()]
 
 
 def table(found: Mapping[str, Any]) -> str:
     lines = [
         f"hard clusters: labels read on held-out episodes, {len(found['games'])} games, {found['frames']:,} frames, "
-        f"seeds: {found['seeds']}; medians",
-        f"{'method':<36}{'read':>9}{'against all frames':>22}{'95% interval':>20}{'cost':>8}{'time':>8}",
+        f"seeds: {found['seeds']}; medians, and 95% intervals of differences in percentage points",
+        f"{'method':<36}{'read':>9}{'against all frames':>26}{'against RS2':>26}{'cost':>7}{'time':>7}",
     ]
     for method, row in found["overall"].items():
-        low, high = row["gap_pp_ci95"]
         lines.append(
-            f"{method:<36}{row['read']:>8.2f}%{row['gap_pp']:>19.2f} pp{f'{low:.2f} to {high:.2f}':>20}"
-            f"{row['cost']:>8.2f}{row['seconds']:>8.2f}"
+            f"{method:<36}{row['read']:>8.2f}%{_interval(row, 'gap_pp'):>26}{_interval(row, 'against_rs2_pp'):>26}"
+            f"{row['cost']:>7.2f}{row['seconds']:>7.2f}"
         )
     return "\n".join(lines)
+
+
+def _interval(row: Mapping[str, Any], name: str) -> str:
+    low, high = row[f"{name}_ci95"]
+    return f"{row[name]:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def plot(found: Mapping[str, Any], path: Path) -> None:
@@ -143,11 +157,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
     rows = [method for method in found["overall"] if method != "all frames"]
     with drawn(path, 8, 0.8 + 0.45 * len(rows)) as axes:
         for place, method in enumerate(reversed(rows)):
-            gaps = [
-                100 * (run["read"] - full["read"])
-                for runs in found["games"].values()
-                for run, full in zip(runs[method], runs["all frames"], strict=True)
-            ]
+            gaps = np.concatenate(_paired(found["games"], method, "all frames", _difference))
             axes.plot(gaps, [place] * len(gaps), "o", color=BLUE if "hard" in method else GREY, alpha=0.5, markersize=5)
             axes.plot(
                 [found["overall"][method]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from agentlab.artefact import new_folder
 from agentlab.play import record_episodes
 from agentlab.progress import Progress
 from agentlab.recipe import RecordConfig
@@ -17,14 +18,17 @@ SEED = 7_000_000
 
 
 def recorded(games: Sequence[str], n_frames: int, out: Path, progress: Progress) -> dict[str, Recording]:
-    """A recording of about `n_frames` / len(games) frames of each game, in `out`/GAME; made unless it is there."""
+    """A recording of about `n_frames` / len(games) frames of each game, in `out`, made unless it is there."""
     recordings = {}
     for game in games:
-        path = out / game
+        enough = max(1, n_frames // len(games))
+        path = out / f"{game}-{enough}"
         if not path.exists():
             progress.say(f"records {game}")
-            enough = max(1, n_frames // len(games))
             config = RecordConfig(episodes=1_000, policy="wandering", max_steps=LONGEST_EPISODE, enough_steps=enough)
-            record_episodes(f"ALE/{game}-v5", ENV_KWARGS, config, path, seed=SEED, progress=progress)
-        recordings[game] = Recording(path)
+            with new_folder(path) as folder:
+                record_episodes(
+                    f"ALE/{game}-v5", ENV_KWARGS, config, folder / "recording", seed=SEED, progress=progress
+                )
+        recordings[game] = Recording(path / "recording")
     return recordings

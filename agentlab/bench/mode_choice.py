@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.fits import fitted, kept
+from agentlab.bench.fits import fitted
 from agentlab.bench.labelled_games import recorded
 from agentlab.extractor import StrategicSeams
 from agentlab.extractor.learner import Seams
@@ -28,47 +29,54 @@ def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, prog
     """Fits two games with each fixed mode and with mode choice, in turn, and takes the seconds until the held-out loss
     reaches a target.
 
-    The target of a game and seed is the highest loss that the fixed modes end with, and 2% more. A mode's first point
-    at or below it counts.
+    The target of a game and seed is the highest loss that the fixed modes end with, and 2% more. Which one is fitted
+    first changes from seed to seed.
     """
     recordings = recorded(GAMES, 2 * frames // 5, out / "frames", progress)
+    names = (*FIXED, CHOSEN)
     cases = []
     for game, recording in recordings.items():
         for seed in range(seeds):
-            runs = {name: _fit(out, game, recording, name, seed, config, progress) for name in (*FIXED, CHOSEN)}
-            target = SLACK * max(runs[name]["timeline"][-1][1] for name in FIXED)
-            times = {name: _time_to(run["timeline"], target) for name, run in runs.items()}
-            best = min(times[name] for name in FIXED)
-            comparisons = runs[CHOSEN]["strategies"]["mode-choice"]["comparisons"]
-            cases.append(
-                {
-                    "game": game,
-                    "seed": seed,
-                    "seconds_to_target": times,
-                    "against_best": times[CHOSEN] / best,
-                    "best": min(FIXED, key=lambda name: times[name]),
-                    "chosen": runs[CHOSEN]["strategies"]["mode-choice"]["mode"],
-                    "probing": sum(each["seconds"] for each in comparisons) / runs[CHOSEN]["seconds"],
-                }
-            )
+            in_turn = [*names[seed % 3 :], *names[: seed % 3]]
+            runs = {name: _fit(out, game, recording, name, seed, config, progress) for name in in_turn}
+            cases.append({"game": game, "seed": seed, **_compared(runs)})
     return {"cases": cases, "seeds": seeds}
+
+
+def _compared(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The seconds to the target of each run, and what the choice cost."""
+    target = SLACK * max(runs[name]["timeline"][-1][1] for name in FIXED)
+    times = {name: _time_to(run["timeline"], target) for name, run in runs.items()}
+    best_s, best = min((times[name] or math.inf, name) for name in FIXED)
+    chosen_s, entry = times[CHOSEN], runs[CHOSEN]["strategies"]["mode-choice"]
+    return {
+        "seconds_to_target": times,
+        "against_best": None if chosen_s is None else chosen_s / best_s,
+        "best": best,
+        "chosen": entry["mode"],
+        "probing": sum(each["seconds"] for each in entry["comparisons"]) / runs[CHOSEN]["seconds"],
+    }
 
 
 def _fit(
     out: Path, game: str, recording: Any, name: str, seed: int, config: ExtractorConfig, progress: Progress
 ) -> dict[str, Any]:
-    def make() -> dict[str, Any]:
-        progress.say(f"mode-choice: {game}, {name}, seed {seed}")
-        if name == CHOSEN:
-            return fitted(recording, config, StrategicSeams(Strategies(("mode-choice",))), seed, progress)
-        return fitted(recording, replace(config, precision=name), Seams(), seed, progress)  # type: ignore[arg-type]
-
-    return kept(out / "mode-choice" / game / f"{name.replace(' ', '-')}-{seed}.json", make)
+    path = out / "mode-choice" / game / f"{name.replace(' ', '-')}-{seed}.json"
+    if name == CHOSEN:
+        return fitted(path, recording, config, StrategicSeams(Strategies(("mode-choice",))), seed, progress)
+    return fitted(path, recording, replace(config, precision=name), Seams(), seed, progress)  # type: ignore[arg-type]
 
 
-def _time_to(timeline: Sequence[Sequence[float]], target: float) -> float:
-    """The seconds at the first point at or below the target; those of the last if none is."""
-    return float(next((seconds for seconds, loss in timeline if loss <= target), timeline[-1][0]))
+def _time_to(timeline: Sequence[Sequence[float]], target: float) -> float | None:
+    """The seconds at which the loss comes down to the target, between the points by a straight line; None if never."""
+    before_s, before = 0.0, math.inf
+    for seconds, loss in timeline:
+        if loss <= target:
+            if not math.isfinite(before):
+                return float(seconds)
+            return float(before_s + (seconds - before_s) * (before - target) / (before - loss))
+        before_s, before = seconds, loss
+    return None
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -79,11 +87,12 @@ def table(found: Mapping[str, Any]) -> str:
         + f"{'against best':>14}{'chosen':>12}{'probing':>10}",
     ]
     for case in found["cases"]:
-        times = "".join(f"{case['seconds_to_target'][name]:>14.1f}" for name in (*FIXED, CHOSEN))
+        times = "".join(f"{_shown(case['seconds_to_target'][name], '.1f'):>14}" for name in (*FIXED, CHOSEN))
         lines.append(
-            f"{case['game']:<12}{case['seed']:>5}{times}{case['against_best']:>13.2f}x{case['chosen']:>12}{case['probing']:>10.1%}"
+            f"{case['game']:<12}{case['seed']:>5}{times}{_shown(case['against_best'], '.2f'):>13}x"
+            f"{case['chosen']:>12}{case['probing']:>10.1%}"
         )
-    ratios = [case["against_best"] for case in found["cases"]]
+    ratios = [math.inf if case["against_best"] is None else case["against_best"] for case in found["cases"]]
     probing = [case["probing"] for case in found["cases"]]
     right = sum(case["chosen"] == case["best"] for case in found["cases"])
     lines.append(
@@ -91,6 +100,10 @@ def table(found: Mapping[str, Any]) -> str:
         f"of the time; the faster mode chosen in {right} of {len(ratios)}"
     )
     return "\n".join(lines)
+
+
+def _shown(value: float | None, format_: str) -> str:
+    return "never" if value is None else format(value, format_)
 
 
 def plot(found: Mapping[str, Any], path: Path) -> None:

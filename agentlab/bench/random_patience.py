@@ -38,7 +38,9 @@ def measure(out: Path, *, progress: Progress) -> dict[str, Any]:
     Searches are scored by the test accuracy of the network that was best in validation. Fixed patience is the mean of
     those drawn, as in Optuna's rule of stagnation, or that with which as many rounds are spent.
     """
-    networks = kept(out / "random-patience" / "networks.json", lambda: _networks(progress))
+    networks = kept(
+        out / "random-patience" / "networks.json", {"networks": NETWORKS, "epochs": EPOCHS}, lambda: _networks(progress)
+    )
     validation, test = np.array(networks["validation"]), np.array(networks["test"])
     orders = [np.random.default_rng(curve).permutation(NETWORKS)[:ROUNDS] for curve in range(CURVES)]
     patiences = [_patience(curve).patience for curve in range(CURVES)]

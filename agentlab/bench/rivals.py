@@ -113,7 +113,9 @@ class PrunedEpochs(FreshSubsets):
     def _epoch(self, rng: np.random.Generator, prunes: bool) -> tuple[Indices, npt.NDArray[np.float32]]:
         """The samples of an epoch in a random order, and their weights."""
         known = np.isfinite(self._losses)
-        is_easy = known & (self._losses < self._losses[known].mean()) if prunes and known.any() else ~known & False
+        is_easy = np.zeros_like(known)
+        if prunes and known.any():
+            is_easy = known & (self._losses < self._losses[known].mean())
         kept = rng.permutation(np.flatnonzero(~is_easy | (rng.random(self._n_frames) >= PRUNED)))
         return kept, np.where(is_easy[kept], 1 / (1 - PRUNED), 1.0).astype(np.float32)
 
@@ -155,14 +157,14 @@ class SelectiveBackprop(Seams):
 
     def stages(self, data: FrameDataset, learner: Learner) -> StageRunner:  # noqa: ARG002
         learner.total_steps = max(1, round(learner.total_steps / (self._power + 1)))
-        return SelectedStages(self._power)
+        return SelectedStages(self._power, learner.batch_size)
 
 
 class SelectedStages(PlainStages):
     """Stages that train on batches of what was selected."""
 
-    def __init__(self, power: float) -> None:
-        self._power = power
+    def __init__(self, power: float, batch_size: int) -> None:
+        self._power, self._batch_size = power, batch_size
         self._recent: npt.NDArray[np.float32] = np.zeros(0, np.float32)
         self._selected: list[tuple[Any, Any]] = []
 
@@ -174,8 +176,8 @@ class SelectedStages(PlainStages):
             ranks = (self._recent[None] <= losses[:, None]).mean(axis=1)
             taken = torch.rand(len(frames)).numpy() < ranks**self._power
             self._selected += list(zip(frames[taken], rows[taken], strict=True))
-            while len(self._selected) >= len(frames):
-                chosen, self._selected = self._selected[: len(frames)], self._selected[len(frames) :]
+            while len(self._selected) >= self._batch_size:
+                chosen, self._selected = self._selected[: self._batch_size], self._selected[self._batch_size :]
                 learner.eye.train()
                 means.append(learner.step(*(np.stack(part) for part in zip(*chosen, strict=True))))
             task.advance(len(frames))

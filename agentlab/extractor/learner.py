@@ -43,6 +43,7 @@ class Learner:
         self.total_steps = 1
         """Steps of the whole schedule."""
         self.ledger = ledger
+        self.batch_size = config.batch_size
         self._highest_rate, self._device, self._erasing = config.learning_rate, device, config.erasing
 
     def step(self, frames: Any, rows: Any) -> Tensor:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from agentlab.bench import digits, fix_norm, hard_clusters, labelled_games, mode_choice, random_patience, strategies
+from agentlab.bench.fits import kept
 from agentlab.errors import InputError
 from agentlab.progress import NoProgress
 from agentlab.recipe import ExtractorConfig
@@ -40,7 +41,8 @@ def test_hard_clusters_are_measured_beside_rivals_at_the_same_cost(tmp_path: Pat
     }  # fmt: skip
     assert rows["all frames"]["gap_pp"] == 0
     for method, row in rows.items():
-        assert method == "all frames" or row["cost"] < 0.7, method
+        assert row["cost"] == pytest.approx(1.0 if method == "all frames" else 0.5, abs=0.05), method
+        assert row["against_rs2_pp_ci95"][0] <= row["against_rs2_pp"] <= row["against_rs2_pp_ci95"][1]
         assert row["gap_pp_ci95"][0] <= row["gap_pp"] <= row["gap_pp_ci95"][1]
         assert method in hard_clusters.table(found)
     assert drawn({"hard-clusters": found}, tmp_path) == ["hard-clusters.svg"]
@@ -55,9 +57,24 @@ def test_modes_are_measured_by_the_time_to_what_the_worse_one_reaches(tmp_path: 
     (case,) = found["cases"]
     assert set(case["seconds_to_target"]) == {"float32", "bfloat16", "mode choice"}
     assert case["chosen"] in ("float32", "bfloat16")
+    assert case["best"] in ("float32", "bfloat16")
     assert 0 < case["probing"] < 1
     assert "Pong" in mode_choice.table(found)
     assert drawn({"mode-choice": found}, tmp_path) == ["mode-choice.svg"]
+
+
+def test_the_time_to_a_target_is_taken_between_two_looks_and_never_made_up():
+    timeline = [(1.0, 0.9), (3.0, 0.5), (4.0, 0.6)]
+    assert mode_choice._time_to(timeline, 0.95) == 1.0
+    assert mode_choice._time_to(timeline, 0.7) == pytest.approx(2.0)
+    assert mode_choice._time_to(timeline, 0.4) is None
+
+
+def test_what_is_kept_is_made_again_for_other_settings(tmp_path: Path):
+    path = tmp_path / "kept.json"
+    assert kept(path, {"frames": 1}, lambda: {"value": (1, 2)}) == {"value": [1, 2]}
+    assert kept(path, {"frames": 1}, lambda: {"value": 3}) == {"value": [1, 2]}
+    assert kept(path, {"frames": 2}, lambda: {"value": 3}) == {"value": 3}
 
 
 def test_rates_are_swept_for_each_optimizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -71,8 +88,8 @@ def test_rates_are_swept_for_each_optimizer(tmp_path: Path, monkeypatch: pytest.
         for row in of_depth.values():
             assert np.shape(row["accuracies"]) == (6, 1)
             assert row["width"] >= 1
-        assert of_depth["FixNorm"]["best_moves"] >= 1
-    assert found["searches"][0].keys() == {"8", "3"}
+        assert of_depth["FixNorm"]["moves"]["best_rate"] >= 1
+    assert found["searches"][0].keys() == {fix_norm.RATES, fix_norm.TPE, fix_norm.GRID}
     assert "fixed norm" in fix_norm.table(found)
     assert drawn({"fixnorm": found}, tmp_path) == ["fixnorm.svg"]
 
@@ -82,7 +99,8 @@ def test_a_window_is_of_all_good_rates():
     window = fix_norm._window([1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1], accuracies)
     assert window["best"] == 98.0
     assert window["width"] == pytest.approx(100)
-    assert window["best_rate"] == pytest.approx(10 ** (-5 / 3))
+    assert window["best_rate"] == 1e-3
+    assert window["middle"] == pytest.approx(10 ** (-5 / 3))
     assert not window["reaches_edge"]
 
 
