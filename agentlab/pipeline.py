@@ -123,7 +123,13 @@ def _patience(recipe: Recipe) -> RandomPatience | None:
         return None
     config = recipe.random_patience
     try:
-        return RandomPatience(config.rounds, config.ratio, recipe.seed, config.max_rounds)
+        return RandomPatience(
+            config.rounds,
+            config.ratio,
+            recipe.seed,
+            config.max_rounds,
+            ties_count_as_misses=config.ties_count_as_misses,
+        )
     except ValueError as error:
         raise InputError(f"random_patience: {error}") from error
 

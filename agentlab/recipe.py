@@ -108,7 +108,7 @@ class DQNConfig:
     """Agent steps that the replay memory holds."""
     learning_starts: Count = 2_000
     """Agent steps of random play before the first update; none after updates on recorded play."""
-    without: tuple[Literal["double", "dueling", "layer_norm", "histogram"], ...] = ()
+    without: tuple[Literal["double", "dueling", "layer_norm", "histogram", "bias"], ...] = ()
     """What the network and its targets do without, to see what it is worth."""
     exploration_share: Share = 0.1
     """Share of the training over which random actions fade out."""
@@ -261,7 +261,7 @@ class ModeChoiceConfig:
     stages: tuple[Annotated[float, Range(0, 1, below_high=True)], ...] = (0.02,)
     """Shares of the fit after which modes are compared."""
     steps: Count | None = None
-    """Updates of a comparison; none takes as many as make all of them cost a twentieth of the fit."""
+    """Updates of a comparison; none takes as many as make all of them cost 4% of the fit's time."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +282,8 @@ class RandomPatienceConfig:
     """Highest patience, as a share of the rounds."""
     max_rounds: Count | None = None
     """Most rounds; none is twice the rounds."""
+    ties_count_as_misses: bool = False
+    """Whether a score equal to the best counts as one that is worse."""
 
 
 @dataclass(frozen=True)

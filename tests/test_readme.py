@@ -109,7 +109,7 @@ def test_the_label_schema_shown_is_one():
 
 def test_the_files_it_names_exist():
     linked = re.findall(r"\]\((docs/[^)]+)\)", README)
-    named = re.findall(r"^\| `([\w/.]+)`", README, re.MULTILINE)
+    named = re.findall(r"^\| `([\w/.]+[/.][\w/.]*)`", README, re.MULTILINE)
     assert linked
     assert named
     for path in (*linked, *named):

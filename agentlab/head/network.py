@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from agentlab.head.readout import Histogram, Scalar
 
-LAYERS = ("dueling", "layer_norm", "histogram")
+LAYERS = ("dueling", "layer_norm", "histogram", "bias")
 """What a `DifferenceNetwork` has unless it is told to do without."""
 
 MARGIN = 0.8
@@ -28,14 +28,24 @@ class DifferenceNetwork(QNetwork):
     """
 
     def __init__(
-        self, *args: Any, dueling: bool = True, layer_norm: bool = True, histogram: bool = True, **kwargs: Any
+        self,
+        *args: Any,
+        dueling: bool = True,
+        layer_norm: bool = True,
+        histogram: bool = True,
+        bias: bool = True,
+        **kwargs: Any,
     ) -> None:
+        """Takes SB3's arguments, and which `LAYERS` there are; `bias` is that of hidden layers, without which they are
+        scale-invariant where they are normalised."""
         super().__init__(*args, **kwargs)
         widths = [self.features_dim, *self.net_arch]
         self.q_net = nn.Sequential(
             *(
                 nn.Sequential(
-                    nn.Linear(width_in, width_out), nn.LayerNorm(width_out) if layer_norm else nn.Identity(), nn.ReLU()
+                    nn.Linear(width_in, width_out, bias=bias),
+                    nn.LayerNorm(width_out) if layer_norm else nn.Identity(),
+                    nn.ReLU(),
                 )
                 for width_in, width_out in zip(widths, self.net_arch, strict=False)
             )

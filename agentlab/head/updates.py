@@ -23,7 +23,7 @@ PROBED = 1_024
 
 
 class Updates:
-    """The `Training` of a `RewardDifferenceDQN`, judged on a sample of its memory that is drawn once."""
+    """The `Training` of a `RewardDifferenceDQN`, judged on a sample of its memory."""
 
     def __init__(self, dqn: RewardDifferenceDQN, imitation: float) -> None:
         self._dqn, self._imitation = dqn, imitation

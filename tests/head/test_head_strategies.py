@@ -47,6 +47,14 @@ def test_stages_longer_than_the_updates_between_two_steps_are_refused():
         dqn(mode_choice=choice(steps=9))
 
 
+def test_fixed_norm_is_an_optimiser_of_hidden_layers_without_bias():
+    model = dqn(policy_kwargs={"optimizer_class": FixNorm, "bias": False, "net_arch": [32, 32]})
+    began = [layer[0].weight.norm().item() for layer in model.q_net.q_net]
+    model.learn(400)
+    assert len(model.policy.optimizer.norms) == 2
+    assert [layer[0].weight.norm().item() for layer in model.q_net.q_net] == pytest.approx(began, rel=1e-6)
+
+
 class Normalised(nn.Module):
     """A features extractor whose layer is scale-invariant."""
 
