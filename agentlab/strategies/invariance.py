@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-TOLERANCE = 0.05
-"""The most that doubling a scale-invariant tensor changes, as a share of what another direction of it changes; more
+FACTORS = (2.0, 0.5)
+"""What tensors are multiplied by to see what that changes; what is saturated shows when it shrinks."""
+TOLERANCE = 0.02
+"""The most that a factor of a scale-invariant tensor changes, as a share of what another direction of it changes; more
 than nothing, for normalisation adds a small constant to the variance it divides by."""
 TRIES = 3
 """How often that is tried."""
@@ -22,11 +24,11 @@ Inputs = tuple[Any, ...]
 
 @torch.no_grad()
 def scale_invariant_parameters(model: nn.Module, inputs: Inputs) -> dict[str, nn.Parameter]:
-    """The parameters of which twice as much leaves `model(*inputs)` as it is, by name.
+    """The parameters of which twice or half as much leaves `model(*inputs)` as it is, by name.
 
-    Each is doubled, and set to another direction to see whether it matters at all: one that does nothing is not among
-    them. That is tried several times, for what is constant at first with other values each time. The model runs in
-    training mode, as it does when it learns, and is left as it was.
+    Each is doubled and halved, and set to another direction to see whether it matters at all: one that does nothing is
+    not among them. That is tried several times, for what is constant at first with other values each time. The model
+    runs in training mode, as it does when it learns, and is left as it was.
     """
     found = dict(model.named_parameters())
     for seed in range(TRIES):
@@ -53,12 +55,12 @@ def _is_invariant(
     model: nn.Module, inputs: Inputs, as_it_is: list[Tensor], parameter: nn.Parameter, generator: torch.Generator
 ) -> bool:
     kept = parameter.clone()
-    doubled = _change(as_it_is, _outputs_with(model, inputs, parameter, 2 * kept))
+    scaled = max(_change(as_it_is, _outputs_with(model, inputs, parameter, factor * kept)) for factor in FACTORS)
     direction = _noise(kept, generator)
     direction *= kept.norm() / direction.norm()
     turned = _change(as_it_is, _outputs_with(model, inputs, parameter, direction))
     parameter.copy_(kept)
-    return turned > 0 and doubled <= TOLERANCE * turned
+    return turned > 0 and scaled <= TOLERANCE * turned
 
 
 def _noise(like: Tensor, generator: torch.Generator) -> Tensor:

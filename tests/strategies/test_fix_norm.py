@@ -108,6 +108,15 @@ def test_doubling_shows_what_is_scale_invariant(model, inputs, expected):
     assert scale_invariant_parameters(model, (inputs,)).keys() == expected
 
 
+@pytest.mark.parametrize("activation", [nn.Tanh(), nn.Softmax(dim=1), nn.Sigmoid()])
+def test_what_is_saturated_is_not_taken_for_invariant(activation: nn.Module):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16, bias=False), activation)
+    with torch.no_grad():
+        model[0].weight.mul_(20)
+    assert not scale_invariant_parameters(model, (torch.randn(64, 8),))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_bias_of_nothing_yet_is_not_overlooked(seed: int):
     torch.manual_seed(seed)
@@ -130,6 +139,7 @@ def test_a_branch_that_is_closed_at_first_is_not_taken_for_invariant():
 
 def test_the_probe_leaves_the_model_and_random_numbers_as_they_were():
     model = nn.Sequential(nn.Linear(1, 4, bias=False), nn.BatchNorm1d(4), nn.Dropout(0.5)).eval()
+    nn.init.uniform_(model[0].weight, 1, 2)
     before, drawn = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     assert scale_invariant_parameters(model, (X,)).keys() == {"0.weight"}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
