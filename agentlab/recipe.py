@@ -108,7 +108,7 @@ class DQNConfig:
     """Agent steps that the replay memory holds."""
     learning_starts: Count = 2_000
     """Agent steps of random play before the first update; none after updates on recorded play."""
-    without: tuple[Literal["double", "dueling", "layer_norm", "histogram", "bias"], ...] = ()
+    without: tuple[Literal["double", "dueling", "layer_norm", "histogram"], ...] = ()
     """What the network and its targets do without, to see what it is worth."""
     exploration_share: Share = 0.1
     """Share of the training over which random actions fade out."""

@@ -237,8 +237,8 @@ class TestStrategies:
             (["hard-clusters", "--hard-clusters.first-share", "1.5"], ["--hard-clusters.first-share", "1.5"]),
             (["hard-clusters", "--hard-clusters.second-share", "0"], ["--hard-clusters.second-share", "0"]),
             (
-                ["hard-clusters", "--hard-clusters.second-share", "0.9"],
-                ["hard_clusters: second_share and replay_share: expected at most 1 together, found 1.1"],
+                ["hard-clusters", "--hard-clusters.second-share", "0.98"],
+                ["hard_clusters: second_share and replay_share: expected at most 1 together, found 1.03"],
             ),
             (
                 ["mode-choice", "--mode-choice.modes", "float32"],
