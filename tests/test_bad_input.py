@@ -238,7 +238,7 @@ class TestStrategies:
             (["hard-clusters", "--hard-clusters.second-share", "0"], ["--hard-clusters.second-share", "0"]),
             (
                 ["hard-clusters", "--hard-clusters.second-share", "0.98"],
-                ["hard_clusters: second_share and replay_share: expected at most 1 together, found 1.03"],
+                ["hard_clusters: second_share and replay_share: expected less than 1 together", "found 1.03"],
             ),
             (
                 ["mode-choice", "--mode-choice.modes", "float32"],

@@ -71,12 +71,11 @@ def judged_by_rate(
         low, high = np.quantile(rates[name], CENTRAL_95).tolist()
         mean, typical_s = float(fall.mean()), float(np.median(step_s))
         trials[name] = Trial(typical_s, mean, mean / (n_steps * typical_s), (low, high), failed=_failure(mean))
-    fit = [name for name, trial in trials.items() if trial.failed is None]
-    if not fit:
-        return trials, current
-    best = max(fit, key=lambda name: trials[name].rate)
-    if not math.isfinite(trials[current].fall):
-        return trials, best
+    finite = [name for name, trial in trials.items() if math.isfinite(trial.fall)]
+    fit = [name for name in finite if trials[name].failed is None]
+    best = max(fit or finite, key=lambda name: trials[name].rate, default=current)
+    if not math.isfinite(trials[current].fall) or not fit:
+        return trials, current if current in finite else best
     is_faster = float(np.quantile(rates[best] - rates[current], CENTRAL_95[0])) > 0
     return trials, best if is_faster else current
 

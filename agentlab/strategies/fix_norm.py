@@ -27,6 +27,7 @@ class FixNorm(torch.optim.Optimizer):
     as with any optimiser; it is to decay, for at a constant rate directions never settle.
 
     >>> import torch
+    >>> from agentlab.strategies import FixNorm
     >>> model = torch.nn.Sequential(
     ...     torch.nn.Linear(1, 32, bias=False), torch.nn.LayerNorm(32), torch.nn.GELU(), torch.nn.Linear(32, 1))
     >>> optimizer = FixNorm(torch.optim.Adam(model.parameters(), lr=0.01), model)
@@ -49,6 +50,7 @@ class FixNorm(torch.optim.Optimizer):
         *,
         probe: Any = None,
         normalise_update: bool = False,
+        exponent: int | None = None,
         base: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
         **base_kwargs: Any,
     ) -> None:
@@ -58,25 +60,34 @@ class FixNorm(torch.optim.Optimizer):
         whatever the optimiser made it (Hyperball, arXiv 2606.16899): a layer that begins at random then changes what it
         gives by about the share `lr` at most, so that one rate suits narrow and wide layers (arXiv 2310.17813).
 
+        `exponent`: to which power of Norm0 the raw rate grows, 2 for an optimiser whose steps grow with the gradient,
+        1 for one whose steps do not; told by its kind, if it is torch's own, and else taken to be 1.
+
         As Stable-Baselines3's `optimizer_class` it takes parameters in place of the optimiser, which is then
         `base(parameters, **base_kwargs)`. Without a model, tensors are those whose gradients in the first 10 steps are
         perpendicular to them, as those of scale-invariant ones are; until then steps are the optimiser's own, and then
-        their norms are those they began with.
+        their norms are those they began with. A closure is called once a step.
 
         Raises `ValueError` for rates not above 0, for weight decay of a scale-invariant tensor, for one of norm 0 or
-        not float32 or float64, when there is none, and when the model's inputs cannot be guessed.
+        not float32 or float64, when there is none, when the model's inputs cannot be guessed, and for L-BFGS, whose
+        one step is in all tensors together.
         """
         if not isinstance(optimizer, torch.optim.Optimizer):
             optimizer = base(optimizer, **base_kwargs)
         elif base_kwargs:
             raise TypeError(f"expected no options of an optimiser that is there already, found {sorted(base_kwargs)}")
+        if isinstance(optimizer, torch.optim.LBFGS):
+            raise ValueError("optimizer: expected one with a step of its own for each tensor, found LBFGS")
+        if exponent not in (None, 1, 2):
+            raise ValueError(f"exponent: expected 1 or 2, found {exponent}")
         for group in optimizer.param_groups:
             if not 0 < group["lr"] < math.inf:
                 raise ValueError(f"lr: expected a finite rate above 0, found {float(group['lr'])}")
         super().__init__([{"params": group["params"]} for group in optimizer.param_groups], dict(optimizer.defaults))
         self.optimizer = optimizer
         self.normalise_update = normalise_update
-        self._exponent = 2 if isinstance(optimizer, torch.optim.SGD | torch.optim.ASGD) else 1
+        grows_with_gradient = isinstance(optimizer, torch.optim.SGD | torch.optim.ASGD)
+        self._exponent = exponent or (2 if grows_with_gradient else 1)
         self._share()
         if model is None:
             matrices = [tensor for tensor in self._tensors() if tensor.dim() > 1]
@@ -97,6 +108,10 @@ class FixNorm(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """The optimiser's step at the raw rates; then scale-invariant tensors are put back to their norms."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         self._watch()
         fixed = [group for group in self.param_groups if group.get("norm")]
         rates = [group["lr"] for group in fixed]
@@ -104,7 +119,7 @@ class FixNorm(torch.optim.Optimizer):
         for group in fixed:
             group["lr"] = 1.0 if self.normalise_update else group["lr"] * group["norm"] ** self._exponent
         try:
-            loss: float | None = self.optimizer.step(closure)
+            self.optimizer.step()
         finally:
             for group, rate in zip(fixed, rates, strict=True):
                 group["lr"] = rate
@@ -120,12 +135,18 @@ class FixNorm(torch.optim.Optimizer):
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Brings back state, rates and norms; the tensors must be those that `state_dict` was taken of."""
+        """Brings back state, rates and norms; the tensors must be those that `state_dict` was taken of.
+
+        Raises `ValueError` for the state of another optimiser, which has no norms.
+        """
+        if not any({"norm", WATCHED} & group.keys() for group in state_dict["param_groups"]):
+            raise ValueError("state_dict: expected groups with norms, found none: it is that of another optimiser")
         self.optimizer.load_state_dict(dict(state_dict))
         self._share()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+        """All but what schedulers put around `step`, which is theirs and cannot be copied."""
+        return {name: value for name, value in vars(self).items() if name != "step"}
 
     def _share(self) -> None:
         """Holds the optimiser's own groups and state, so that what schedulers change reaches it."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 Indices: TypeAlias = npt.NDArray[np.int64]
 Source: TypeAlias = Literal["pool", "errors"]
@@ -35,8 +36,16 @@ class Judgement:
     confidence: npt.NDArray[np.float32]
     """How sure it is of its answer `(n,)`, 0 to 1."""
 
+    @classmethod
+    def of_classes(cls, features: Tensor, logits: Tensor, classes: Tensor) -> Judgement:
+        """That of a classifier: its features `(n, n_features)` and logits `(n, n_classes)` of samples of `classes`."""
+        confidence, answers = logits.detach().softmax(dim=1).max(dim=1)
+        parts = (answers != classes, features.detach().float(), confidence.float())
+        return cls(*(part.cpu().numpy() for part in parts))
+
 
 Judge: TypeAlias = Callable[[Indices], Judgement]
+"""What judges samples, without gradients; it is to put the model into evaluation mode, and back."""
 
 
 @dataclass(frozen=True)
@@ -74,24 +83,20 @@ class HardClusters(torch.utils.data.Sampler[int]):
     and left out until a later look finds it right.
 
     >>> import torch
+    >>> from agentlab.strategies import HardClusters, Judgement
     >>> x = torch.rand(2000, 2)
     >>> y = (x.norm(dim=1) < 0.8).long()
-    >>> body = torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.GELU())
-    >>> model = torch.nn.Sequential(body, torch.nn.Linear(32, 2))
-    >>> optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    >>> @torch.no_grad()
-    ... def judge(indices):
-    ...     confidence, answer = model(x[indices]).softmax(dim=1).max(dim=1)
-    ...     return Judgement((answer != y[indices]).numpy(), body(x[indices]).numpy(), confidence.numpy())
-    >>> sampler = HardClusters(len(x), judge, first_share=0.2, errors=100, seed=0)
+    >>> body, last = torch.nn.Sequential(torch.nn.Linear(2, 32), torch.nn.GELU()), torch.nn.Linear(32, 2)
+    >>> optimizer = torch.optim.Adam([*body.parameters(), *last.parameters()], lr=0.01)
+    >>> sampler = HardClusters(2000, lambda at: Judgement.of_classes(h := body(x[at]), last(h), y[at]), errors=100)
     >>> for number in range(5):  # or until sampler.after_round(score)
     ...     choice = sampler.begin_round(number)
     ...     for batch in torch.utils.data.BatchSampler(sampler, 32, drop_last=False):
     ...         optimizer.zero_grad()
-    ...         torch.nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+    ...         torch.nn.functional.cross_entropy(last(body(x[batch])), y[batch]).backward()
     ...         _ = optimizer.step()
     >>> len(sampler), len(sampler.choice.errors) <= 100
-    (400, True)
+    (200, True)
     """
 
     def __init__(
@@ -120,15 +125,18 @@ class HardClusters(torch.utils.data.Sampler[int]):
         `errors`: how many are looked for, and `looks`: at how many samples at most, as many as a round has unless
         given. `good_enough`: a validation score to stop at, and `stale_after`: rounds without a better one to stop
         after. `labels`: the classes of the samples, to be told if one is missing. Raises `ValueError` for shares
-        outside (0, 1], together above 1 for a round, for counts below 1, a class without samples, and in `begin_round`
-        for features that are not finite.
+        outside (0, 1], together a whole round or more, for counts below 1, a class without samples, and in
+        `begin_round` for features that are not finite, a judgement of other samples than asked for, and when all
+        samples are quarantined.
         """
         for name, share in (("first_share", first_share), ("second_share", second_share)):
             _require_share(name, share)
         _require_share("replay_share", replay_share)
-        if second_share + replay_share > 1:
+        _require_share("quarantine_confidence", quarantine_confidence)
+        if second_share + replay_share >= 1:
             raise ValueError(
-                f"second_share and replay_share: expected at most 1 together, found {second_share + replay_share:g}"
+                "second_share and replay_share: expected less than 1 together, which leaves room for errors, found "
+                f"{second_share + replay_share:g}"
             )
         self._size = max(1, round(first_share * n_samples))
         looks = self._size if looks is None else looks
@@ -140,7 +148,7 @@ class HardClusters(torch.utils.data.Sampler[int]):
         if source not in ("pool", "errors"):
             raise ValueError(f"source: expected 'pool' or 'errors', found {source!r}")
         if labels is not None:
-            _require_all_classes(labels, n_classes)
+            _require_all_classes(np.asarray(labels), n_samples, n_classes)
         self._judge, self._source, self._seed = judge, source, seed
         self._n_similar, self._n_replayed = int(second_share * self._size), int(replay_share * self._size)
         self._n_errors, self._n_clusters, self._looks = errors, n_clusters, looks
@@ -181,13 +189,13 @@ class HardClusters(torch.utils.data.Sampler[int]):
         """The samples that are probably labelled wrongly."""
         return np.flatnonzero(self._rounds_wrong >= self._quarantine_after)
 
-    def state_dict(self) -> dict[str, torch.Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """What it knows of the samples between two rounds."""
         counts = {"times_trained": self._times_trained, "rounds_wrong": self._rounds_wrong}
         validated = torch.tensor([self._best_score, self._rounds_stale], dtype=torch.float64)
         return {name: torch.from_numpy(count.copy()) for name, count in counts.items()} | {"validated": validated}
 
-    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Goes on where `state_dict` was taken, with the next round."""
         self._times_trained = state["times_trained"].numpy().copy()
         self._rounds_wrong = state["rounds_wrong"].numpy().copy()
@@ -216,6 +224,8 @@ class HardClusters(torch.utils.data.Sampler[int]):
             drawn = [rng.choice(errors[group], share) for group, share in zip(groups, shares, strict=True)]
             similar = np.concatenate([np.zeros(0, np.int64), *drawn])
         free = self._rounds_wrong < self._quarantine_after
+        if not free.any():
+            raise ValueError(f"samples: expected some that may be trained on, found all {len(free)} quarantined")
         free[errors] = free[similar] = False
         replayed = _drawn(rng, np.flatnonzero(free & (self._times_trained > 0)), self._n_replayed)
         free[replayed] = False
@@ -241,7 +251,11 @@ class HardClusters(torch.utils.data.Sampler[int]):
         least = max(len(again), min(self._n_errors, self._room) + others_wanted)
         while n_seen < len(order) and (n_wrong < self._n_errors or n_seen < least):
             end = n_seen + LOOKED_AT_ONCE if n_wrong < self._n_errors else min(n_seen + LOOKED_AT_ONCE, least)
-            part = self._judge(order[n_seen:end])
+            with torch.no_grad():
+                part = self._judge(order[n_seen:end])
+            lengths = {len(part.wrong), len(part.features), len(part.confidence)}
+            if lengths != {len(order[n_seen:end])}:
+                raise ValueError(f"judgement: expected one of {len(order[n_seen:end])} samples, found one of {lengths}")
             if not np.isfinite(part.features).all():
                 raise ValueError(
                     f"features: expected finite numbers, found {part.features[~np.isfinite(part.features)][0]}"
@@ -315,8 +329,12 @@ def _require_share(name: str, share: float) -> None:
         raise ValueError(f"{name}: expected a share above 0 and at most 1, found {share}")
 
 
-def _require_all_classes(labels: Sequence[int] | npt.NDArray[Any], n_classes: int | None) -> None:
-    found = np.unique(np.asarray(labels))
+def _require_all_classes(labels: npt.NDArray[Any], n_samples: int, n_classes: int | None) -> None:
+    if labels.shape != (n_samples,) or labels.dtype.kind not in "biu":
+        raise ValueError(
+            f"labels: expected {n_samples} whole numbers, found {labels.dtype} of shape {list(labels.shape)}"
+        )
+    found = np.unique(labels)
     missing = np.setdiff1d(np.arange(int(found.max()) + 1 if n_classes is None else n_classes), found)
     if len(missing):
         raise ValueError(f"labels: expected samples of every class, found none of class {missing[0]}")

@@ -27,7 +27,7 @@ def scale_invariant_parameters(model: nn.Module, inputs: Inputs) -> dict[str, nn
     """The parameters of which twice or half as much leaves `model(*inputs)` as it is, by name.
 
     Each is doubled and halved, and set to another direction to see whether it matters at all: one that does nothing is
-    not among them. That is tried several times, for what is constant at first with other values each time. The model
+    not among them. That is tried several times, each with other values of biases and the like. The model
     runs in training mode, as it does when it learns, and is left as it was.
     """
     found = dict(model.named_parameters())
@@ -45,9 +45,10 @@ def scale_invariant_parameters(model: nn.Module, inputs: Inputs) -> dict[str, nn
 
 
 def _wake(model: nn.Module, generator: torch.Generator) -> None:
-    """Changes parameters that are constant, such as biases of 0, so that their effect is seen."""
+    """Changes biases, scales and whatever is constant, so that their effect is seen: it may be small at first."""
     for parameter in model.parameters():
-        if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
+        is_constant = parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all())
+        if parameter.is_floating_point() and (parameter.dim() < 2 or is_constant):
             parameter.add_(_noise(parameter, generator))
 
 
@@ -83,14 +84,14 @@ def guess_inputs(model: nn.Module) -> Inputs:
 
 
 def _candidates(model: nn.Module) -> Iterator[Inputs]:
-    first = next(iter(model.parameters()), None)
-    device = None if first is None else first.device
+    first = next(iter(model.parameters()), torch.empty(0))
+    generator = torch.Generator().manual_seed(0)
     for layer in model.modules():
         if isinstance(layer, nn.Embedding):
-            yield (torch.randint(layer.num_embeddings, (8, 4), device=device),)
+            yield (torch.randint(layer.num_embeddings, (8, 4), generator=generator).to(first.device),)
             return
         shapes = _input_shapes(layer)
-        yield from ((torch.randn(shape, device=device),) for shape in shapes)
+        yield from ((torch.randn(shape, generator=generator).to(first),) for shape in shapes)
         if shapes:
             return
 

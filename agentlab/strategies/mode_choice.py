@@ -131,6 +131,7 @@ class ModeChoice:
     compilation are timed apart, and a mode whose loss is not finite or does not fall cannot win.
 
     >>> import torch
+    >>> from agentlab.strategies import Loop, ModeChoice
     >>> x = torch.rand(4096, 2)
     >>> y = (x.sum(dim=1) > 1).long()
     >>> model = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.GELU(), torch.nn.Linear(64, 2))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -76,8 +77,15 @@ def _compiled(model: nn.Module) -> Iterator[None]:
 
 def _lacks_compiler(model: nn.Module) -> str | None:
     compilers = [os.environ["CXX"]] if "CXX" in os.environ else ["g++", "clang++"]
-    needs_one = _device(model).type == "cpu" and not any(map(shutil.which, compilers))
+    needs_one = _device(model).type == "cpu" and not any(map(_runs, compilers))
     return "a C++ compiler such as g++" if needs_one else None
+
+
+def _runs(compiler: str) -> bool:
+    try:
+        return subprocess.run([*shlex.split(compiler), "--version"], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def _device(model: nn.Module) -> torch.device:

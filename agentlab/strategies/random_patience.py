@@ -19,10 +19,10 @@ class RandomPatience:
     (CN115495998A). While the patience exceeds the rounds left, the number of rounds is raised, to `max_rounds` at most.
 
     >>> import torch
+    >>> from agentlab.strategies import RandomPatience
     >>> x = torch.linspace(-1, 1, 64)[:, None]
     >>> patience = RandomPatience(rounds=10, ratio=0.8, seed=0)
-    >>> stops = False
-    >>> while not stops:
+    >>> while not patience.is_exhausted:
     ...     width = 2 + patience.rounds_done
     ...     net = torch.nn.Sequential(torch.nn.Linear(1, width), torch.nn.GELU(), torch.nn.Linear(width, 1))
     ...     optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
@@ -31,7 +31,7 @@ class RandomPatience:
     ...         loss = (net(x) - x.sin()).square().mean()
     ...         loss.backward()
     ...         _ = optimizer.step()
-    ...     stops = patience.after_round(-loss.item())
+    ...     _ = patience.after_round(-loss.item())  # says whether to stop
     >>> patience.best_round <= patience.rounds_done <= patience.rounds <= patience.max_rounds
     True
     """

@@ -18,6 +18,8 @@ class ScaleInvariantLinear(nn.Module):
 
     Takes `(..., in_features)`, gives `(..., out_features)`. W is all that is learned; S is a constant, saved with it.
 
+    >>> import torch
+    >>> from agentlab.strategies import ScaleInvariantLinear
     >>> layer = ScaleInvariantLinear(4, 3, scale=2.0)
     >>> x = torch.ones(5, 4)
     >>> before = layer(x)

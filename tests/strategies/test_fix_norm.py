@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from agentlab.strategies import FixNorm, ScaleInvariantLinear
-from agentlab.strategies.invariance import scale_invariant_parameters
+from agentlab.strategies.invariance import guess_inputs, scale_invariant_parameters
 from agentlab.strategies.scale_invariant import make_plain, make_scale_invariant
 
 X = torch.linspace(-2, 2, 64)[:, None]
@@ -123,6 +124,19 @@ def test_a_bias_of_nothing_yet_is_not_overlooked(seed: int):
     model = mlp(nn.LayerNorm, bias=True)
     nn.init.zeros_(model[0].bias)
     assert not scale_invariant_parameters(model, (X,))
+
+
+def test_a_bias_that_is_small_beside_many_inputs_is_not_overlooked():
+    model = nn.Sequential(nn.Linear(20_000, 8), nn.LayerNorm(8), nn.Linear(8, 1))
+    assert scale_invariant_parameters(model, (torch.randn(4, 20_000),)) == {}
+
+
+def test_inputs_are_guessed_in_the_models_precision_and_draw_no_random_numbers():
+    model = mlp().double()
+    before = torch.get_rng_state()
+    (inputs,) = guess_inputs(model)
+    assert inputs.dtype == torch.float64
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_branch_that_is_closed_at_first_is_not_taken_for_invariant():
@@ -258,6 +272,50 @@ def test_without_a_model_too_going_on_from_its_state_is_not_interrupting_it(step
     train(resumed, again, 20 - steps)
     assert list(again.norms.values()) == list(optimizer.norms.values())
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_it_can_be_copied_while_a_scheduler_holds_it(copied):
+    model = mlp()
+    optimizer = FixNorm(torch.optim.Adam(model.parameters(), 0.01), model)
+    torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
+    train(model, optimizer, 3)
+    twin, its_optimizer = copied((model, optimizer))
+    train(model, optimizer, 3)
+    train(twin, its_optimizer, 3)
+    assert torch.equal(model[0].weight, twin[0].weight)
+    assert list(its_optimizer.norms.values()) == list(optimizer.norms.values())
+
+
+def test_the_state_of_another_optimiser_is_refused():
+    model = mlp()
+    optimizer = FixNorm(torch.optim.Adam(model.parameters(), 0.01), model)
+    with pytest.raises(ValueError, match="state_dict: expected groups with norms, found none"):
+        optimizer.load_state_dict(torch.optim.Adam(model.parameters(), 0.01).state_dict())
+
+
+def test_a_closure_does_what_backward_before_the_step_does():
+    torch.manual_seed(0)
+    model = deeper()
+    twin = copy.deepcopy(model)
+    optimizer, its_optimizer = FixNorm(model.parameters(), lr=1e-3), FixNorm(twin.parameters(), lr=1e-3)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (model(X) - Y).square().mean()
+        loss.backward()
+        return loss
+
+    losses = [optimizer.step(closure).item() for _ in range(15)]
+    assert losses[-1] == train(twin, its_optimizer, 15)
+    assert torch.equal(model[0].weight, twin[0].weight)
+    assert list(optimizer.norms) == [model[0].weight]
+
+
+def test_an_optimiser_with_one_step_for_all_tensors_is_refused():
+    model = mlp()
+    with pytest.raises(ValueError, match="expected one with a step of its own for each tensor, found LBFGS"):
+        FixNorm(torch.optim.LBFGS(model.parameters()), model)
 
 
 def test_names_of_parameters_stay_theirs():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -200,12 +202,19 @@ def test_going_on_at_any_round_is_not_interrupting_it(interrupted):
         ({"first_share": 1.5}, "first_share: expected a share above 0 and at most 1, found 1.5"),
         ({"second_share": -0.1}, "second_share: expected a share above 0 and at most 1, found -0.1"),
         ({"replay_share": float("nan")}, "replay_share: expected a share above 0 and at most 1, found nan"),
-        ({"second_share": 0.8, "replay_share": 0.3}, "second_share and replay_share: expected at most 1 together"),
+        ({"second_share": 0.8, "replay_share": 0.3}, "second_share and replay_share: expected less than 1 together"),
+        ({"second_share": 0.8, "replay_share": 0.2}, "second_share and replay_share: expected less than 1 together"),
+        ({"quarantine_confidence": 1.1}, "quarantine_confidence: expected a share above 0 and at most 1, found 1.1"),
+        ({"labels": []}, r"labels: expected 3000 whole numbers, found float64 of shape \[0\]"),
+        ({"labels": [0.0, float("nan")] * (N // 2)}, "labels: expected 3000 whole numbers, found float64"),
         ({"errors": 0}, "errors: expected at least 1, found 0"),
         ({"n_clusters": 0}, "n_clusters: expected at least 1, found 0"),
         ({"source": "both"}, "source: expected 'pool' or 'errors', found 'both'"),
-        ({"labels": [0, 1, 3]}, "labels: expected samples of every class, found none of class 2"),
-        ({"labels": [0, 1, 2], "n_classes": 4}, "labels: expected samples of every class, found none of class 3"),
+        ({"labels": [0, 1, 3] * 1000}, "labels: expected samples of every class, found none of class 2"),
+        (
+            {"labels": [0, 1, 2] * 1000, "n_classes": 4},
+            "labels: expected samples of every class, found none of class 3",
+        ),
     ],
 )
 def test_bad_settings_are_named(wrong_setting, message):
@@ -218,6 +227,38 @@ def test_features_that_are_not_finite_are_refused():
     features[::7, 1] = np.inf
     with pytest.raises(ValueError, match="features: expected finite numbers, found inf"):
         begun(HardClusters(N, Judge(features=features)))
+
+
+def test_a_judgement_of_other_samples_is_refused():
+    with pytest.raises(ValueError, match="judgement: expected one of 300 samples"):
+        begun(HardClusters(N, lambda at: Judge()(at[1:])))
+
+
+def test_a_round_of_nothing_but_suspects_is_refused():
+    everything = Judge(wrong=np.ones(N, bool), confidence=1.0)
+    sampler = HardClusters(N, everything, first_share=1.0, errors=N, quarantine_after=1, looks=N)
+    with pytest.raises(ValueError, match="expected some that may be trained on, found all 3000 quarantined"):
+        begun(sampler, 0, 1, 2)
+
+
+def test_a_classifier_is_judged_by_its_most_likely_class():
+    logits = torch.tensor([[3.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    judged = Judgement.of_classes(torch.ones(2, 3), logits, torch.tensor([0, 0]))
+    assert judged.wrong.tolist() == [False, True]
+    assert judged.features.shape == (2, 3)
+    np.testing.assert_allclose(judged.confidence, [1 / (1 + math.exp(-3)), 1 / (1 + math.exp(-1))], rtol=1e-6)
+
+
+def test_judging_records_no_gradients():
+    recorded = []
+
+    def judge(indices):
+        recorded.append(torch.is_grad_enabled())
+        return Judge()(indices)
+
+    begun(HardClusters(N, judge))
+    assert recorded
+    assert not any(recorded)
 
 
 def test_it_is_a_sampler_of_torch():

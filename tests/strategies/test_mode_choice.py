@@ -252,6 +252,13 @@ def test_a_loss_that_is_finite_under_no_mode_is_an_error():
         chosen(timed_mode("a", 0.01, spoils=is_lost), timed_mode("b", 0.01, spoils=is_lost))
 
 
+def test_a_loss_that_rises_is_better_than_none():
+    lost, rising = torch.full((64,), torch.nan), torch.full((64,), -0.1)
+    times = {"now": [0.1] * 8, "other": [0.1] * 8}
+    _, winner = judged_by_rate({"now": lost, "other": rising}, times, 4, "now", seed=0)
+    assert winner == "other"
+
+
 def test_noise_about_no_fall_does_not_change_the_mode():
     noise = torch.randn(64, generator=torch.Generator().manual_seed(0))
     falls = {"now": noise - noise.mean() - 1e-4, "other": noise - noise.mean() + 1e-4}
