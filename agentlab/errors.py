@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class AgentlabError(Exception):
@@ -29,6 +30,17 @@ class MissingExtraError(InputError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed: run  pip install 'agentlab[{extra}]'")
+
+
+@contextmanager
+def as_input_errors(field: str) -> Iterator[None]:
+    """Makes a `ValueError` over what a recipe's field says bad input."""
+    try:
+        yield
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{field}: {error}") from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

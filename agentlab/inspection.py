@@ -14,7 +14,17 @@ WEIGHTS = "weights.safetensors"
 INLINE = 4
 """Facts that still fit on one line."""
 
-BULKY = ("labels", "label_schema", "recipe", "architecture", "preprocessing", "metrics", "parents", "kind")
+BULKY = (
+    "labels",
+    "label_schema",
+    "recipe",
+    "strategies",
+    "architecture",
+    "preprocessing",
+    "metrics",
+    "parents",
+    "kind",
+)
 """Fields of a `meta.json` that are described apart, or not at all."""
 
 
@@ -97,6 +107,7 @@ def _network(path: Path) -> dict[str, Any]:
         **_short_facts(meta),
         "architecture": meta.get("architecture", {}),
         "recipe": meta.get("recipe", {}),
+        "strategies": _strategies(meta.get("strategies", {})),
         "labels": {name: _score(score) for name, score in meta.get("labels", {}).items()},
         "metrics": meta.get("metrics", {}),
         "sha256": sha256(path / WEIGHTS),
@@ -147,6 +158,11 @@ def _onnx(path: Path) -> dict[str, Any]:
 
 def _parents(meta: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(parent) for parent in meta.get("parents", [])]
+
+
+def _strategies(strategies: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of those in use, by name."""
+    return {name: strategies[name.replace("-", "_")] for name in strategies.get("use", [])}
 
 
 def _short_facts(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from agentlab import __version__, environment
 from agentlab import device as devices
 from agentlab.artefact import META, read_json, sha256, write_json
-from agentlab.errors import InputError, InterruptedWorkError
+from agentlab.errors import InputError, InterruptedWorkError, as_input_errors
 from agentlab.evaluate import evaluate
 from agentlab.extractor import FrozenExtractor, StrategicSeams, check_recordings, fit, require_sound
 from agentlab.fields import to_plain
@@ -40,10 +40,10 @@ from agentlab.seeds import first_seed
 from agentlab.space import Space
 from agentlab.strategies import RandomPatience
 
-OF_THE_EYE = ("extractor.", "hard_clusters.", "mode_choice.", "fixnorm.", "strategies", "seed", "record.", "env")
-"""Where the fields begin that an eye depends on."""
-OF_THE_RECORDING = ("record.", "env", "seed")
+OF_THE_RECORDING = ("record.", "recordings", "env", "seed")
 """Where the fields begin that recordings depend on."""
+OF_THE_EYE = ("extractor.", "hard_clusters.", "mode_choice.", "fixnorm.", "strategies", *OF_THE_RECORDING)
+"""Where the fields begin that an eye depends on."""
 VALIDATION = 0.2
 """Share of the episodes that eyes are compared on, unless the recipe has one."""
 VALIDATION_SEEDS = 15_000_000
@@ -122,7 +122,7 @@ def _patience(recipe: Recipe) -> RandomPatience | None:
     if "random-patience" not in recipe.strategies:
         return None
     config = recipe.random_patience
-    try:
+    with as_input_errors("random_patience"):
         return RandomPatience(
             config.rounds,
             config.ratio,
@@ -130,8 +130,6 @@ def _patience(recipe: Recipe) -> RandomPatience | None:
             config.max_rounds,
             ties_count_as_misses=config.ties_count_as_misses,
         )
-    except ValueError as error:
-        raise InputError(f"random_patience: {error}") from error
 
 
 def _score_of_eye(recipe: Recipe, path: Path, progress: Progress) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agentlab.extractor import FrozenExtractor, fit
+from agentlab.extractor import FrozenExtractor, StrategicSeams, fit
 from agentlab.play import record_episodes
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe, RecordConfig
@@ -62,5 +62,6 @@ class EyeRefresh:
             force=True,
             progress=self._progress,
             metrics=self._folder.metrics("refresh"),
+            seams=StrategicSeams(recipe.fit_strategies),
             start=agent.extractor,
         )

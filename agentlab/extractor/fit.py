@@ -13,7 +13,7 @@ import torch
 
 from agentlab import device as devices
 from agentlab import weights
-from agentlab.artefact import META, claim, new_folder, require_room, sha256, write_json
+from agentlab.artefact import META, claim, new_folder, read_json, require_room, sha256, write_json
 from agentlab.errors import InputError
 from agentlab.extractor.counters import counters
 from agentlab.extractor.dataset import FrameDataset, Indices, split, split_three, spread
@@ -62,7 +62,7 @@ def fit(
     The network begins at the weights of `start`, if given; its predictions stay on their scale but for numbers that
     range much further. With a `checkpoint` folder it goes on from the last whole stage kept there. Scores per label are
     taken on held-out episodes. Raises `InputError` for recordings without labels, of different schemas or frame shapes,
-    or with only one episode, for a checkpoint of another fit, and when `out` exists.
+    or with only one episode, for a checkpoint of another fit, when the fit diverges, and when `out` exists.
     """
     require_room(out, force=force)
     check_recordings(recordings)
@@ -92,11 +92,11 @@ def fit(
         learner.eye.eval()
         with torch.inference_mode():
             learner.eye.standardise_features(learner.eye.network(looked_at.to(picked)))
-        found = {"counters": counting, "frames": len(trained_on)}
+        found = {"counters": counting, "frames": len(trained_on), **seams.settings()}
         if validated_on is not None:
             read = rightness(schema, validated_on.labels, predict(learner.eye, validated_on)).mean()
             found["validation"] = {"read": float(read), "frames": len(validated_on)}
-        ledger = learner.ledger.entry(seed, seams.entries())
+        ledger = learner.ledger.entry(seed, seams.entries()) | {"earlier": _ledgers(start)}
         return _freeze(
             learner.eye, recordings, held_out, found, ledger, config, out, seed=seed, device=device, force=force
         )
@@ -169,6 +169,11 @@ def run_round(
             numbers = {"loss": loss, **seams.measured(learner.eye)}
             if _ends_a_pass(stage, sampler, trained_on):
                 numbers["holdout_loss"] = float(learner.losses(*watched).mean())
+                if not math.isfinite(numbers["holdout_loss"]):
+                    raise InputError(
+                        f"fit: the held-out loss became {numbers['holdout_loss']}: the fit diverged; take a "
+                        f"learning rate lower than {config.learning_rate:g}"
+                    )
                 task.advance(0, note=f"loss {loss:.4f}, held out {numbers['holdout_loss']:.4f}")
                 if validated is not None:
                     numbers["validation_read"] = learner.share_read(*validated)
@@ -190,6 +195,15 @@ def _ends_a_pass(stage: int, sampler: StageSampler, trained_on: FrameDataset) ->
     """Whether as many frames as there are have been trained on since another stage ended so, or at last."""
     passes_before, passes = (n * len(sampler) // len(trained_on) for n in (stage, stage + 1))
     return passes > passes_before or stage == sampler.n_stages - 1
+
+
+def _ledgers(start: FrozenExtractor | None) -> list[Any]:
+    """What the fits cost that an extractor came from, the first one first."""
+    if start is None or not (start.folder / LEDGER).exists():
+        return []
+    ledger = dict(read_json(start.folder / LEDGER))
+    earlier: list[Any] = ledger.pop("earlier", [])
+    return [*earlier, ledger]
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:

@@ -201,7 +201,7 @@ def _loss_curve(run: RunFiles, stage: str) -> Html | None:
     alt = f"Loss of stage {stage}: " + ", ".join(
         f"{name} ends at {points[-1][1]:.3g}" for name, points in series.items()
     )
-    x = {"fit": "epochs", "train": "agent steps"}[stage]
+    x = {"fit": run.fit_stages, "train": "agent steps"}[stage]
     caption = {"fit": "Loss while the extractor was fitted.", "train": "Loss while the head was trained."}[stage]
     return figure(plots.curve(series, x=x, y="loss", alt=alt, log=spans_decades), caption)
 

@@ -42,6 +42,11 @@ class RunFiles:
         known = [part.get("env") for part in (self.scores, self.head, self.extractor)]
         return next((str(env) for env in known if env), self.path.resolve().name)
 
+    @property
+    def fit_stages(self) -> str:
+        """What the stages of the fit are called."""
+        return "rounds" if "hard-clusters" in self.ledger.get("strategies", {}) else "epochs"
+
 
 def read_run(run: Path) -> RunFiles:
     """Reads what there is; `InputError` when `run` is no folder or holds nothing of a run."""

@@ -23,28 +23,36 @@ def strategies(run: RunFiles) -> Html | None:
     if not run.ledger:
         return None
     used = run.ledger["strategies"]
+    ledgers = [*run.ledger.get("earlier", []), run.ledger]
+    fits = {f", refresh {number}" if number else "": ledger for number, ledger in enumerate(ledgers)}
     shown = {"hard-clusters": _hard_clusters, "mode-choice": _mode_choice}
-    parts = [show(used[name]) for name, show in shown.items() if name in used]
+    parts = [
+        show(ledger["strategies"][name], which)
+        for which, ledger in fits.items()
+        for name, show in shown.items()
+        if name in ledger["strategies"]
+    ]
     if "fixnorm" in used:
         parts.append(_norms(run))
     said = f"Fitted with {', '.join(used)}." if used else "Fitted plainly, with no strategy."
-    return section("What the fit cost", tag("p", said), _costs(run.ledger), *parts, id_="strategies")
+    return section("What the fit cost", tag("p", said), _costs(fits), *parts, id_="strategies")
 
 
-def _costs(ledger: Mapping[str, Any]) -> Html:
+def _costs(fits: Mapping[str, Mapping[str, Any]]) -> Html:
+    ledgers = fits.values()
     rows = [
-        ["Samples forward", f"{ledger['samples_forward']:,}"],
-        ["Samples backward", f"{ledger['samples_backward']:,}"],
-        ["Cost in forward passes", f"{ledger['cost']:,}"],
-        ["Time", duration(ledger["seconds"])],
-        ["Peak memory of the process", f"{ledger['peak_memory_bytes'] / 1e6:,.0f} MB"],
+        ["Samples forward", *(f"{ledger['samples_forward']:,}" for ledger in ledgers)],
+        ["Samples backward", *(f"{ledger['samples_backward']:,}" for ledger in ledgers)],
+        ["Cost in forward passes", *(f"{ledger['cost']:,}" for ledger in ledgers)],
+        ["Time", *(duration(ledger["seconds"]) for ledger in ledgers)],
+        ["Peak memory of the process", *(f"{ledger['peak_memory_bytes'] / 1e6:,.0f} MB" for ledger in ledgers)],
     ]
-    return table(
-        ["Ledger", ""], rows, "A sample costs 3 forward passes when trained on, 1 when looked at", frozenset({1})
-    )
+    said = "A sample costs 3 forward passes when trained on, 1 when looked at"
+    titles = [f"Fit{which}" for which in fits] if len(fits) > 1 else [""]
+    return table(["Ledger", *titles], rows, said, frozenset(range(1, len(fits) + 1)))
 
 
-def _hard_clusters(entry: Mapping[str, Any]) -> Html:
+def _hard_clusters(entry: Mapping[str, Any], which: str) -> Html:
     rounds = entry["rounds"]
     series = {part: [(number, counts[part]) for number, counts in enumerate(rounds, 1)] for part in PARTS}
     last = ", ".join(f"{rounds[-1][part]:,} {part}" for part in PARTS)
@@ -55,7 +63,7 @@ def _hard_clusters(entry: Mapping[str, Any]) -> Html:
     clusters = [_cluster(number, cluster) for number, cluster in enumerate(entry["clusters"][:SHOWN_CLUSTERS], 1)]
     said = f"{last} in the last round. Errors of the last round, by similarity:"
     return join(
-        tag("h3", "Hard clusters"),
+        tag("h3", f"Hard clusters{which}"),
         chosen,
         tag("p", said),
         tag("div", *clusters, class_="grid"),
@@ -94,7 +102,7 @@ def _suspects(places: Sequence[Mapping[str, Any]]) -> Html:
     )
 
 
-def _mode_choice(entry: Mapping[str, Any]) -> Html:
+def _mode_choice(entry: Mapping[str, Any], which: str) -> Html:
     rows = []
     for comparison in entry["comparisons"]:
         for name, trial in comparison["trials"].items():
@@ -106,7 +114,7 @@ def _mode_choice(entry: Mapping[str, Any]) -> Html:
     skipped = [tag("p", f"{name}: skipped, for this machine lacks {lack}.") for name, lack in entry["skipped"].items()]
     columns = ["Mode", "At step", "Fall of the loss a second", "95% interval", "A step takes", ""]
     compared = table(columns, rows, "Modes compared", frozenset({1, 2, 3, 4}))
-    return join(tag("h3", "Mode choice"), tag("p", f"At the end: {entry['mode']}."), compared, *skipped)
+    return join(tag("h3", f"Mode choice{which}"), tag("p", f"At the end: {entry['mode']}."), compared, *skipped)
 
 
 def _norms(run: RunFiles) -> Html:
@@ -118,5 +126,5 @@ def _norms(run: RunFiles) -> Html:
     alt = "Norms of hidden layers: " + ", ".join(f"{name} {points[-1][1]:.3g}" for name, points in series.items())
     return join(
         tag("h3", "Fixed norm"),
-        figure(plots.curve(series, x="epochs", y="norm", alt=alt), "Norms of the weights of hidden layers."),
+        figure(plots.curve(series, x=run.fit_stages, y="norm", alt=alt), "Norms of the weights of hidden layers."),
     )

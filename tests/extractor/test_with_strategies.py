@@ -16,7 +16,10 @@ from torch import nn
 
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor, StrategicSeams, fit
+from agentlab.extractor.learner import Learner
+from agentlab.extractor.mined_frames import MinedFrames
 from agentlab.extractor.network import ExtractorNetwork
+from agentlab.inspection import describe
 from agentlab.recipe import HardClustersConfig, ModeChoiceConfig, Strategies
 from agentlab.recording import Recording
 
@@ -93,6 +96,17 @@ def test_norms_stay_what_they_were(squares: Recording, tmp_path: Path):
         assert {name: line[name] for name in first} == pytest.approx(first, rel=1e-6)
 
 
+def test_norms_stay_what_they_were_where_steps_run_in_bfloat16(squares: Recording, tmp_path: Path):
+    """The weights themselves are float32 in every mode."""
+    metrics = Interrupt(after=99)
+    modes = ModeChoiceConfig(modes=("bfloat16", "bfloat16+channels-last"), stages=(0.3,), steps=2)
+    seams = StrategicSeams(Strategies(("fixnorm", "mode-choice"), mode_choice=modes))
+    fit([squares], LONGER, tmp_path / "out", seams=seams, metrics=metrics, **OPTIONS)
+    first, last = metrics.lines[0], metrics.lines[-1]
+    for number in range(1, 5):
+        assert last[f"norm_{number}"] == pytest.approx(first[f"norm_{number}"], rel=1e-6)
+
+
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of frames of each call of the network while it is fitted."""
@@ -145,6 +159,49 @@ def test_modes_that_were_compared_are_in_the_ledger(squares: Recording, tmp_path
     (comparison,) = entry["comparisons"]
     assert set(comparison["trials"]) == {"float32", "bfloat16"}
     assert entry["mode"] == comparison["after"]
+
+
+def test_modes_are_judged_on_frames_of_the_stage_at_hand(squares: Recording, tmp_path: Path, monkeypatch):
+    """Hard clusters choose a quarter of the frames; what a probe looks at is of these."""
+    chosen, judged = [], []
+    begin, losses = MinedFrames.begin_stage, Learner.losses
+
+    def begun(self: Any, stage: int) -> None:
+        begin(self, stage)
+        chosen[:] = [self._data.frames(self.chosen)]
+
+    def noted(self: Any, frames: Any, rows: Any) -> Any:
+        judged.append((frames, chosen[0]))
+        return losses(self, frames, rows)
+
+    monkeypatch.setattr(MinedFrames, "begin_stage", begun)
+    monkeypatch.setattr(Learner, "losses", noted)
+    fitted(squares, tmp_path / "out", ("hard-clusters", "mode-choice"))
+    probed = [(frames, of_stage) for frames, of_stage in judged if len(frames) == len(of_stage)]
+    assert len(probed) >= 3
+    for frames, of_stage in probed:
+        assert np.array_equal(frames, of_stage)
+
+
+def test_a_loss_that_is_finite_in_no_mode_is_bad_input(squares: Recording, tmp_path: Path):
+    seams = StrategicSeams(Strategies(("mode-choice",), mode_choice=replace(COMPARING, stages=(0.05,))))
+    with pytest.raises(InputError, match="mode_choice: loss: expected a finite one"):
+        fit([squares], replace(LONGER, learning_rate=1e30), tmp_path / "out", seams=seams, **OPTIONS)
+
+
+def test_the_settings_of_strategies_are_kept_with_the_extractor(squares: Recording, tmp_path: Path):
+    described = describe(fitted(squares, tmp_path / "out", ("hard-clusters",)).folder)
+    assert described["strategies"]["hard-clusters"]["first_share"] == MINING.first_share
+
+
+def test_an_extractor_that_goes_on_from_another_keeps_what_that_cost(squares: Recording, tmp_path: Path):
+    first = fitted(squares, tmp_path / "first", ("fixnorm",))
+    second = fitted(squares, tmp_path / "second", (), start=first)
+    third = fitted(squares, tmp_path / "third", (), start=second)
+    its_own = ledger(second)
+    assert its_own.pop("earlier") == [{name: value for name, value in ledger(first).items() if name != "earlier"}]
+    assert ledger(third)["earlier"][-1] == its_own
+    assert len(ledger(third)["earlier"]) == 2
 
 
 def test_a_resumed_fit_does_not_compare_again_and_keeps_what_was_compared(squares: Recording, tmp_path: Path):
@@ -204,7 +261,7 @@ def test_labels_that_the_eye_cannot_learn_are_not_called_wrong(squares: Recordin
         (Strategies(("mode-choice",), mode_choice=ModeChoiceConfig(modes=("float32", "int8"))), "unknown mode 'int8'"),
         (
             Strategies(("mode-choice",), mode_choice=ModeChoiceConfig(stages=(0.5, 0.1))),
-            "mode_choice: stages: expected",
+            r"mode_choice\.stages: expected rising shares of the fit, found \[0.5, 0.1\]",
         ),
     ],
 )

@@ -58,6 +58,15 @@ def test_a_plain_fit_says_what_it_cost(run: Path):
         assert figure in text
 
 
+def test_a_run_whose_eye_was_refreshed_shows_each_fit(run: Path, strategies: dict[str, object]):
+    modes = {"mode-choice": strategies["mode-choice"]}
+    refreshed = COSTS | {"cost": 77, "strategies": modes}
+    write_json(run / "extractor" / "ledger.json", refreshed | {"earlier": [COSTS | {"strategies": modes}]})
+    text = text_of(page_of(run), "strategies")
+    for said in ("Fit, refresh 1", "3,234", "77", "Mode choice, refresh 1"):
+        assert said in text
+
+
 def test_a_run_without_a_ledger_has_no_such_section(run: Path):
     assert 'id="strategies"' not in page_of(run)
 
