@@ -110,7 +110,7 @@ def search(
     patience = _patience(recipe)
     recipe = replace(recipe, strategies=tuple(name for name in recipe.strategies if name != "random-patience"))
     out.mkdir(parents=True, exist_ok=True)
-    searched = Search(recipe, space, out, storage=storage, method=method)
+    searched = Search(recipe, space, out, storage=storage, method=method, objective=objective)
     if not any(field.startswith(OF_THE_RECORDING) for field in space):
         recordings = _record(recipe, RunFolder(out), progress)
         recipe = replace(recipe, recordings=tuple(str(recording.path) for recording in recordings))

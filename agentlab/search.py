@@ -8,12 +8,14 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from agentlab.artefact import read_json, write_json
 from agentlab.errors import InputError, InterruptedWorkError, MissingExtraError
 from agentlab.fields import to_plain
+from agentlab.lock import WriterLock
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe
 from agentlab.space import Between, Space, with_values
@@ -45,11 +47,14 @@ class Search:
     lost or run twice. One that fails is stored with its error, and the search goes on.
     """
 
-    def __init__(self, recipe: Recipe, space: Space, out: Path, *, storage: str | None, method: Method) -> None:
-        """`storage`: any URL of Optuna's; none keeps an SQLite file in `out`.
+    def __init__(
+        self, recipe: Recipe, space: Space, out: Path, *, storage: str | None, method: Method, objective: str = "eye"
+    ) -> None:
+        """`objective`: the name of what trials are scored by. `storage`: any URL of Optuna's; none keeps an SQLite file
+        in `out`.
 
-        Raises `InputError` when the storage cannot be used or holds another search, and for rates in a space of
-        anything but one number.
+        Raises `InputError` when the storage cannot be used or holds trials that `out` does not, when `out` holds
+        another search, and for rates in a space of anything but one number.
         """
         fields = list(space.items())
         if method == "rates" and not (len(fields) == 1 and isinstance(fields[0][1], Between) and fields[0][1].low > 0):
@@ -57,14 +62,20 @@ class Search:
         self._seed, self._space, self._out, self._method = recipe.seed, space, out, method
         searched = {
             "recipe": to_plain(recipe),
-            "space": {field: list(values.extremes) for field, values in space.items()},
+            "space": {field: asdict(values) for field, values in space.items()},
             "method": method,
+            "objective": objective,
         }
         described = json.dumps(searched, sort_keys=True)
         if (out / SEARCHED).exists() and read_json(out / SEARCHED) != json.loads(described):
-            raise InputError(f"{out}: holds a search of another recipe, space or method; choose another --out")
+            raise InputError(
+                f"{out}: holds a search of another recipe, space, method or objective; choose another --out"
+            )
         name = f"agentlab {hashlib.sha256(described.encode()).hexdigest()[:16]}"
-        self._study = _open(storage or f"sqlite:///{out / 'search.db'}", name)
+        self._study = _open(f"sqlite:///{out / 'search.db'}" if storage is None else storage, name)
+        missing = [trial.number for trial in self._finished() if not self._file(trial.number).exists()]
+        if missing:
+            raise InputError(f"{out}: expected trial {missing[0]}, which the storage has; search on in its own folder")
         write_json(out / SEARCHED, searched)
 
     def run(
@@ -80,8 +91,24 @@ class Search:
         """Tries values in the recipe and gives what was found.
 
         It ends when there are so many trials in all, time is up, patience is out or nothing new is proposed. Raises
-        `InputError` when all trials have failed, `InterruptedWorkError` on Ctrl-C.
+        `InputError` when all trials have failed, when the folder holds another trial of the same number and when
+        another process is searching there, `InterruptedWorkError` on Ctrl-C.
         """
+        lock = WriterLock(self._out)
+        try:
+            return self._run(recipe, score, trials, timeout_s, patience, progress)
+        finally:
+            lock.release()
+
+    def _run(
+        self,
+        recipe: Recipe,
+        score: Score,
+        trials: int | None,
+        timeout_s: float | None,
+        patience: RandomPatience | None,
+        progress: Progress,
+    ) -> dict[str, Any]:
         ends_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         done = self._finished()
         stops = False
@@ -106,7 +133,8 @@ class Search:
 
         values, budget = _plain(trial.params), float(trial.user_attrs.get(BUDGET, 1.0))
         progress.say(f"search: trial {trial.number}: {_in_words(values, budget)}")
-        folder = self._out / "trials" / str(trial.number)
+        self._claim(trial.number, {"values": values, "budget": budget})
+        folder = self._file(trial.number).with_suffix("")
         try:
             value = score(_at_budget(with_values(recipe, values, "search"), budget), folder)
             if not math.isfinite(value):
@@ -123,6 +151,20 @@ class Search:
         self._study.tell(trial.number, value)
         progress.say(f"search: trial {trial.number} scores {value:.4f}")
         return value
+
+    def _file(self, number: int) -> Path:
+        """What keeps the values of a trial, beside its folder."""
+        return self._out / "trials" / f"{number}.json"
+
+    def _claim(self, number: int, values: Mapping[str, Any]) -> None:
+        """Makes the trial's folder that of these values; `InputError` if it is of others."""
+        file = self._file(number)
+        if file.exists() and read_json(file) != values:
+            raise InputError(
+                f"{file}: expected {values}, found {read_json(file)}, of another search; choose another --out"
+            )
+        file.parent.mkdir(exist_ok=True)
+        write_json(file, values)
 
     def _finished(self) -> list[optuna.trial.FrozenTrial]:
         """The trials that have run, by number."""
@@ -207,7 +249,7 @@ class Search:
             )
         best = max(scored, key=lambda trial: trial["score"])
         found = {
-            "best": best | {"folder": str(self._out / "trials" / str(best["number"]))},
+            "best": best | {"folder": str(self._file(best["number"]).with_suffix(""))},
             "trials": trials,
             "patience": None if patience is None else patience.state_dict(),
         }
@@ -227,7 +269,19 @@ def _open(storage: str, name: str) -> optuna.Study:
     try:
         return optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
     except (SQLAlchemyError, ValueError, ImportError) as error:
-        raise InputError(f"storage {storage}: cannot be used ({' '.join(str(error).split())[:200]})") from error
+        raise InputError(
+            f"storage {_without_password(storage)}: cannot be used ({' '.join(str(error).split())[:200]})"
+        ) from error
+
+
+def _without_password(url: str) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return repr(url)
 
 
 def _sampler(method: Method, seed: int, number: int) -> optuna.samplers.BaseSampler:

@@ -99,10 +99,21 @@ def _values(spec: Any, where: str) -> Between | OneOf:
         if isinstance(spec["choices"], list) and spec["choices"]:
             return OneOf(tuple(tuple(value) if isinstance(value, list) else value for value in spec["choices"]))
     elif isinstance(spec, Mapping) and {"low", "high"} <= set(spec) <= {"low", "high", "log"}:
-        low, high, log = spec["low"], spec["high"], spec.get("log", False)
-        are_numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in (low, high))
-        if are_numbers and isinstance(log, bool):
+        low, high, log = _bound(spec["low"]), _bound(spec["high"]), spec.get("log", False)
+        if low is not None and high is not None and isinstance(log, bool):
             if not low < high or (log and low <= 0):
                 raise InputError(f"{where}: expected low < high, and with log above 0, found {low} and {high}")
             return Between(low, high, log)
     raise InputError(f"{where}: {expected}, found {spec!r}")
+
+
+def _bound(value: Any) -> float | None:
+    """A number, whole or not; also from text, because YAML 1.1 reads `1e-3` as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -80,7 +80,7 @@ def test_killed_at_any_moment_no_trial_is_lost_or_run_twice(command: list[str], 
     assert [trial["number"] for trial in trials] == [0, 1, 2]
     assert all(trial["score"] is not None for trial in trials)
     assert len(ended) == len(set(ended))
-    assert sorted(os.listdir(tmp_path / "s" / "trials")) == ["0", "1", "2"]
+    assert sorted(os.listdir(tmp_path / "s" / "trials")) == ["0", "0.json", "1", "1.json", "2", "2.json"]
 
 
 @pytest.mark.parametrize(

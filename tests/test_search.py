@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
 
+from agentlab.artefact import write_json
 from agentlab.errors import InputError, InterruptedWorkError
+from agentlab.lock import WriterLock
 from agentlab.progress import NoProgress
 from agentlab.recipe import Recipe
 from agentlab.search import Search
@@ -160,13 +163,53 @@ def test_rates_begin_on_a_third_of_the_budget(tmp_path: Path):
 
 def test_another_search_in_the_same_storage_is_refused(tmp_path: Path):
     run(tmp_path, Scored(), trials=1)
-    with pytest.raises(InputError, match="holds a search of another recipe, space or method"):
+    with pytest.raises(InputError, match="holds a search of another recipe, space, method or objective"):
         run(tmp_path, Scored(), RATES, trials=1)
+    with pytest.raises(InputError, match="holds a search of another"):
+        Search(RECIPE, SPACE, tmp_path, storage=None, method="tpe", objective="score")
+    logarithmic = SPACE | {"extractor.dropout": Between(0.0, 0.5, log=True)}
+    with pytest.raises(InputError, match="holds a search of another"):
+        Search(RECIPE, logarithmic, tmp_path, storage=None, method="tpe")
 
 
-@pytest.mark.parametrize("storage", ["nonsense", "sqlite:////no/such/folder/x.db", "mydb://x"])
+def test_a_storage_of_trials_that_the_folder_does_not_hold_is_refused(tmp_path: Path):
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    search = Search(RECIPE, SPACE, tmp_path / "one", storage=storage, method="tpe")
+    search.run(RECIPE, Scored(), trials=1, progress=NoProgress())
+    with pytest.raises(InputError, match="other: expected trial 0, which the storage has"):
+        Search(RECIPE, SPACE, tmp_path / "other", storage=storage, method="tpe")
+
+
+def test_a_folder_of_other_trials_is_not_written_over(tmp_path: Path):
+    run(tmp_path, Scored(), trials=1)
+    (tmp_path / "search.db").unlink()
+    write_json(tmp_path / "trials" / "0.json", {"values": {"extractor.channels": 99}, "budget": 1.0})
+    score = Scored()
+    with pytest.raises(InputError, match=r"0\.json: expected .*, of another search; choose another --out"):
+        run(tmp_path, score, trials=1)
+    assert not score.ran
+
+
+def test_two_processes_do_not_search_in_one_folder(tmp_path: Path):
+    lock = WriterLock(tmp_path)
+    with pytest.raises(InputError, match=f"is being written by process {os.getpid()}"):
+        run(tmp_path, Scored(), trials=1)
+    lock.release()
+    run(tmp_path, Scored(), trials=1)
+
+
+def test_a_password_is_not_shown(tmp_path: Path):
+    with pytest.raises(InputError) as raised:
+        Search(RECIPE, SPACE, tmp_path, storage="mydb://me:secret@host/x", method="tpe")
+    assert "secret" not in str(raised.value)
+    assert "mydb://me:***@host/x" in str(raised.value)
+
+
+@pytest.mark.parametrize("storage", ["", "nonsense", "sqlite:////no/such/folder/x.db", "mydb://x"])
 def test_a_storage_that_cannot_be_used_is_named(storage, tmp_path: Path):
-    with pytest.raises(InputError, match=f"storage {storage}: cannot be used"):
+    with pytest.raises(InputError, match=f"storage '?{storage}'?: cannot be used"):
         Search(RECIPE, SPACE, tmp_path, storage=storage, method="tpe")
 
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from agentlab.artefact import write_file, write_json
 from agentlab.errors import InputError
 from agentlab.labels import LabelSchema
+from agentlab.lock import WriterLock
 from agentlab.recording.header import OWN_KEY, Header, episode_folder, metadata_file, read_metadata
-from agentlab.recording.lock import WriterLock
 from agentlab.recording.provenance import now
 
 FILE_NAME = "_labels.jsonl"

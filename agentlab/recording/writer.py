@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from agentlab.artefact import new_folder, read_json, sha256, write_json
 from agentlab.errors import InputError
+from agentlab.lock import WriterLock
 from agentlab.recording.frames import Frame
 from agentlab.recording.header import (
     OWN_KEY,
@@ -22,7 +23,6 @@ from agentlab.recording.header import (
     metadata_file,
     read_metadata,
 )
-from agentlab.recording.lock import WriterLock
 from agentlab.recording.rows import MAX_ROWS, RowMaker, stored_rows
 from agentlab.recording.stream import RowStream, read_whole_rows
 

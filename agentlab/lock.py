@@ -1,4 +1,4 @@
-"""The lock that keeps two writers off one recording."""
+"""The lock that keeps two writers off one folder."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class WriterLock:
     another writer holds it or the folder cannot be written to.
     """
 
-    def __init__(self, recording: Path) -> None:
-        self._path = recording / "writer.lock"
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "writer.lock"
         self._descriptor = self._acquire()
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, str(os.getpid()).encode())
