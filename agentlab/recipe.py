@@ -288,13 +288,18 @@ class RandomPatienceConfig:
 
 @dataclass(frozen=True)
 class Strategies:
-    """Which strategies a fit is run with, and how."""
+    """Which strategies a fit is run with, and how; `InputError` for one that is named twice."""
 
     use: tuple[Strategy, ...] = ()
     hard_clusters: HardClustersConfig = HardClustersConfig()
     mode_choice: ModeChoiceConfig = ModeChoiceConfig()
     fixnorm: FixNormConfig = FixNormConfig()
     random_patience: RandomPatienceConfig = RandomPatienceConfig()
+
+    def __post_init__(self) -> None:
+        twice = next((name for name in self.use if self.use.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"strategies: expected each once, found {twice} twice")
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,12 @@ class TestStrategies:
     @pytest.mark.parametrize(
         ("arguments", "parts"),
         [
-            (["hard-clusterz"], ["hard-clusters"]),
+            (["hard-clusterz"], ["--with: unknown strategy 'hard-clusterz'. Did you mean 'hard-clusters'?"]),
+            ([], ["--with: expected strategies, such as hard-clusters,fixnorm"]),
+            (["--epochs", "1"], ["--with: expected strategies", "--epochs"]),
+            (["fixnorm,"], ["--with: expected strategies", "fixnorm,"]),
+            (["fixnorm,fixnorm"], ["strategies: expected each once, found fixnorm twice"]),
+            (["fixnorm", "--with", "fixnorm"], ["strategies: expected each once, found fixnorm twice"]),
             (["random-patience"], ["strategies: random-patience ends a search", "agentlab search"]),
             (["hard-clusters", "--hard-clusters.first-share", "1.5"], ["--hard-clusters.first-share", "1.5"]),
             (["hard-clusters", "--hard-clusters.second-share", "0"], ["--hard-clusters.second-share", "0"]),
@@ -254,9 +259,12 @@ class TestStrategies:
             ),
             (
                 ["mode-choice", "--mode-choice.stages", "0.5", "0.1"],
-                ["mode_choice: stages: expected rising step numbers"],
+                ["mode_choice.stages: expected rising shares of the fit, found [0.5, 0.1]"],
             ),
-            (["mode-choice", "--mode-choice.stages", "0.999"], ["mode_choice: stages: expected", "within the"]),
+            (
+                ["mode-choice", "--mode-choice.stages", "0.999"],
+                ["mode_choice, in a fit of 1,000,000 updates: stages: expected", "within the"],
+            ),
         ],
     )
     def test_of_a_fit(self, arguments: list[str], parts: list[str], refuses: Refuses, recording: Path, out: Path):

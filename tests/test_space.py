@@ -29,12 +29,14 @@ def test_ranges_and_choices_are_read(tmp_path: Path):
     text = """
 extractor.learning_rate: {low: 1e-4, high: 1.0e-1, log: true}
 head.dqn.n_steps: {low: 1, high: 10}
+extractor.weight_decay: {low: 1e-5, high: 1e-2}
 head.dqn.hidden: {choices: [[64], [256, 256]]}
 """
-    found = read(text.replace("1e-4", "1.0e-4"), tmp_path)
+    found = read(text, tmp_path)
     assert found == {
         "extractor.learning_rate": Between(1e-4, 1e-1, log=True),
         "head.dqn.n_steps": Between(1, 10),
+        "extractor.weight_decay": Between(1e-5, 1e-2),
         "head.dqn.hidden": OneOf(((64,), (256, 256))),
     }
     assert found["head.dqn.n_steps"].is_whole

@@ -59,6 +59,8 @@ class Options(Common):
     """Seed of environments and weights; atari100k and ablation take several."""
 
 
+ON_FRAMES = ("mode-choice", "hard-clusters")
+"""The strategies that are measured on frames of games."""
 OF_GAMES = ("atari100k", "labels", "ablation")
 """The measurements that train on games."""
 TAKES: dict[str, tuple[str, ...]] = {
@@ -80,6 +82,9 @@ def read(args: Sequence[str]) -> Options:
         if option not in takes and getattr(options, option) != getattr(Options, option):
             others = f"it takes --{', --'.join(takes)}" if takes else "it takes no such option"
             raise InputError(f"bench {options.name}: --{option} changes nothing here; {others}")
+    sees_no_frames = options.subjects and not {*ON_FRAMES} & {*options.subjects}
+    if options.name == "strategies" and options.frames != Options.frames and sees_no_frames:
+        raise InputError(f"bench strategies: --frames changes nothing here; {' and '.join(ON_FRAMES)} take it")
     return options
 
 

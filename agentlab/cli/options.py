@@ -17,6 +17,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from agentlab.errors import InputError, nearest
 from agentlab.fields import describe, fits, flatten, from_text, out_of_range
+from agentlab.recipe import Strategy
 
 Options = TypeVar("Options", bound="Common")
 
@@ -70,18 +71,30 @@ def parse(
 
 
 def strategies_named(args: Sequence[str]) -> list[str]:
-    """The arguments with `--with NAME,NAME` written as `--strategies NAME NAME`."""
+    """The arguments with what `--with NAME,NAME` names at the end, as `--strategies NAME NAME`.
+
+    Raises `InputError` where it names none or an unknown one, with the nearest.
+    """
     plain: list[str] = []
-    names = False
-    for arg in args:
+    names: list[str] = []
+    rest = iter(args)
+    for arg in rest:
         flag, equals, value = arg.partition("=")
         if flag == "--with":
-            plain += ["--strategies", *(value.split(",") if equals else [])]
-            names = not equals
+            names += _known_strategies(value if equals else next(rest, ""))
         else:
-            plain += arg.split(",") if names else [arg]
-            names = False
-    return plain
+            plain.append(arg)
+    return [*plain, "--strategies", *names] if names else plain
+
+
+def _known_strategies(text: str) -> list[str]:
+    known, names = get_args(Strategy), text.split(",")
+    for name in names:
+        if not name or name.startswith("-"):
+            raise InputError(f"--with: expected strategies, such as hard-clusters,fixnorm, found {text!r}")
+        if name not in known:
+            raise InputError(f"--with: unknown strategy {name!r}.{nearest(name, known)}")
+    return names
 
 
 def _flag(name: str) -> str:

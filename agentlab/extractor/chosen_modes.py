@@ -29,6 +29,8 @@ def choice_of(config: ModeChoiceConfig, total_steps: int) -> ModeChoice:
         raise InputError(f"mode_choice.stages: expected rising shares of the fit, found {list(config.stages)}")
     stages = sorted({int(share * total_steps) for share in config.stages})
     with as_input_errors("mode_choice"):
+        ModeChoice(config.modes, total_steps=total_steps, stages=(), steps=config.steps)
+    with as_input_errors(f"mode_choice, in a fit of {total_steps:,} updates"):
         return ModeChoice(config.modes, total_steps=total_steps, stages=stages, steps=config.steps)
 
 
