@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import nn
 from agentlab.bench import digits
 from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.fits import kept
-from agentlab.bench.parallel import outcomes
+from agentlab.bench.parallel import one_process_a_core, outcomes
 from agentlab.errors import MissingExtraError
 from agentlab.progress import Progress
 from agentlab.strategies import FixNorm
@@ -33,7 +34,8 @@ DECADES, POINTS = 1e5, 26
 """Over how many times the lowest rate, and at how many rates, networks are trained."""
 MANY, FEW = 32, 8
 """Trials of a search that counts as thorough, and of the one that is to come close."""
-LINES = ("-", "-", "--", "-.", ":")
+LINES = ("-", "--", "-", "--", ":", "-.", (0, (1, 3)))
+"""How the line of each way is drawn."""
 SEARCHED = (1e-3, 10.0)
 """The lowest and the highest rate that searches try."""
 RATES, TPE, GRID = f"{FEW} trials, a parabola", f"{FEW} trials, Optuna's TPE", f"{MANY} rates evenly spread"
@@ -44,6 +46,10 @@ DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
 
 def fix_norm(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     return FixNorm(torch.optim.Adam(model.parameters(), rate), model, normalise_update=True)
+
+
+def fix_norm_alone(model: nn.Module, rate: float) -> torch.optim.Optimizer:
+    return FixNorm(torch.optim.Adam(model.parameters(), rate), model)
 
 
 def adamw(model: nn.Module, rate: float) -> torch.optim.Optimizer:
@@ -74,12 +80,14 @@ class Way:
 
 WAYS: Mapping[str, Way] = {
     "FixNorm": Way((fix_norm,), 1e-3, digits.scale_invariant_network),
+    "FixNorm, steps not normalised": Way((fix_norm_alone,), 1e-5, digits.scale_invariant_network),
     "AdamW": Way((adamw,), 1e-5),
+    "AdamW, the same layers": Way((adamw,), 1e-5, digits.scale_invariant_network),
     "AdamW, layer normalisation": Way((adamw,), 1e-5, digits.network),
     "AdamP": Way((adamp,), 1e-5),
     "SGD with weight decay": Way(tuple(partial(sgd, weight_decay=decay) for decay in DECAYS), 1e-4),
 }
-WIDENED = ("FixNorm", "AdamW")
+WIDENED = ("FixNorm", "FixNorm, steps not normalised", "AdamW")
 """Ways whose networks are also trained four times as wide."""
 
 
@@ -100,26 +108,32 @@ def measure(out: Path, *, seeds: int, progress: Progress) -> dict[str, Any]:
     """Trains small networks on digits with each optimiser over five decades of rates, FixNorm's and AdamW's also four
     times as wide; searches FixNorm's rate with few trials and with many.
 
-    All but FixNorm's are networks of plain layers, and AdamW's also with layer normalisation. Raises
+    FixNorm's are networks of scale-invariant layers, others of plain ones, and AdamW's of both and also of plain ones
+    with layer normalisation. Raises
     `MissingExtraError` without the library that AdamP is of.
     """
     adamp(nn.Linear(1, 1), 1.0)
-    depths: dict[str, Any] = {}
-    for depth in DEPTHS:
-        found: dict[str, Any] = {}
-        for name, way in WAYS.items():
-            sweeps = [_sweep(out, name, depth, WIDTH, number, seeds, progress) for number in range(len(way.optimizers))]
-            best = max(sweeps, key=lambda accuracies: max(np.mean(accuracies, axis=1)))
-            found[name] = {"rates": _rates(way), "accuracies": best, **_window(_rates(way), best)}
-            if name in WIDENED:
-                wider = _sweep(out, name, depth, WIDER, 0, seeds, progress)
-                found[name]["wider"] = {"accuracies": wider, **_window(_rates(way), wider)}
-                found[name]["moves"] = {
-                    which: _ratio(found[name][which], found[name]["wider"][which]) for which in ("best_rate", "middle")
-                }
-        depths[str(depth)] = found
-    searches = [_searches(out, seed, progress) for seed in range(seeds)]
+    with one_process_a_core() as pool:
+        depths = {str(depth): _ways(out, depth, seeds, pool, progress) for depth in DEPTHS}
+        searches = [_searches(out, seed, pool, progress) for seed in range(seeds)]
     return {"depths": depths, "seeds": seeds, "within_pp": WITHIN_PP, "searches": searches}
+
+
+def _ways(out: Path, depth: int, seeds: int, pool: ProcessPoolExecutor, progress: Progress) -> dict[str, Any]:
+    """Accuracies and windows of each way at a depth."""
+    sweep = partial(_sweep, out, depth=depth, seeds=seeds, pool=pool, progress=progress)
+    found: dict[str, Any] = {}
+    for name, way in WAYS.items():
+        sweeps = [sweep(name, optimizer=number) for number in range(len(way.optimizers))]
+        best = max(sweeps, key=lambda accuracies: max(np.mean(accuracies, axis=1)))
+        found[name] = {"rates": _rates(way), "accuracies": best, **_window(_rates(way), best)}
+        if name in WIDENED:
+            wider = sweep(name, width=WIDER)
+            found[name]["wider"] = {"accuracies": wider, **_window(_rates(way), wider)}
+            found[name]["moves"] = {
+                which: _ratio(found[name][which], found[name]["wider"][which]) for which in ("best_rate", "middle")
+            }
+    return found
 
 
 def _rates(way: Way) -> list[float]:
@@ -128,7 +142,15 @@ def _rates(way: Way) -> list[float]:
 
 
 def _sweep(
-    out: Path, name: str, depth: int, width: int, optimizer: int, seeds: int, progress: Progress
+    out: Path,
+    name: str,
+    *,
+    depth: int,
+    seeds: int,
+    pool: ProcessPoolExecutor,
+    progress: Progress,
+    width: int = WIDTH,
+    optimizer: int = 0,
 ) -> list[list[float]]:
     """Test accuracies in per cent, a list a rate with one a seed."""
     title = f"{name}, {depth} layers of {width}" + (f", {optimizer}" if optimizer else "")
@@ -140,7 +162,7 @@ def _sweep(
     ]
 
     def run() -> dict[str, Any]:
-        tests = [test for _, test in outcomes(trained, trainings, f"fixnorm: {title}", progress)]
+        tests = [test for _, test in outcomes(pool, trained, trainings, f"fixnorm: {title}", progress)]
         return {"accuracies": np.reshape(tests, (-1, seeds)).tolist()}
 
     path = out / "fixnorm" / f"{title.replace(',', '').replace(' ', '-')}.json"
@@ -175,12 +197,13 @@ def _window(rates: Sequence[float], accuracies: Sequence[Sequence[float]]) -> di
     }
 
 
-def _searches(out: Path, seed: int, progress: Progress) -> dict[str, Any]:
+def _searches(out: Path, seed: int, pool: ProcessPoolExecutor, progress: Progress) -> dict[str, Any]:
     """Rates that few and many trials find by validation accuracy, and the test accuracies they come to."""
 
     def run() -> dict[str, Any]:
         many = [Training("FixNorm", rate, DEPTHS[0], EPOCHS, seed) for rate in np.geomspace(*SEARCHED, MANY).tolist()]
-        by_many = zip(many, outcomes(trained, many, f"fixnorm: search of {MANY}, seed {seed}", progress), strict=True)
+        title = f"fixnorm: search of {MANY}, seed {seed}"
+        by_many = zip(many, outcomes(pool, trained, many, title, progress), strict=True)
         found = {}
         for name, tried in (
             (RATES, _rate_search(seed)),
@@ -266,8 +289,8 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
             panel = axes.inset_axes((place / len(depths), 0.0, 0.92 / len(depths), 1.0))
             for (name, row), style in zip(of_depth.items(), LINES, strict=True):
                 at = np.array(row["rates"]) / row["middle"]
-                colour = BLUE if name == "FixNorm" else GREY
-                panel.plot(at, np.mean(row["accuracies"], axis=1), style, color=colour, label=name)
+                colour = BLUE if name.startswith("FixNorm") else GREY
+                panel.plot(at, np.mean(row["accuracies"], axis=1), linestyle=style, color=colour, label=name)
             best = max(row["best"] for row in of_depth.values())
             panel.set(xscale="log", ylim=(best - 15, best + 1), title=f"{depth} hidden layers")
             panel.set_xlabel("learning rate / middle good one")

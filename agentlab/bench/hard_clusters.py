@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.fits import fitted
 from agentlab.bench.labelled_games import GAMES, recorded
+from agentlab.bench.pairs import Games, difference_pp, gap_pp, paired, read, share, with_interval
 from agentlab.bench.rivals import RS2, InfoBatch, SelectiveBackprop
 from agentlab.extractor import StrategicSeams
 from agentlab.extractor.dataset import FrameDataset
 from agentlab.extractor.learner import Learner, Seams, StageRunner, StageSampler
 from agentlab.progress import Progress
 from agentlab.recipe import ExtractorConfig, HardClustersConfig, Strategies
-from agentlab.statistics import bootstrap_interval
 
 COST = 0.5
 SUBSET = 0.1
@@ -31,10 +31,6 @@ METHODS: Mapping[str, Any] = {
     "selective backprop": lambda: SelectiveBackprop(COST),
 }
 FLIPPED_METHODS = ("hard clusters", "RS2")
-
-
-Games: TypeAlias = Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]
-"""Results by game, method and seed."""
 
 
 class Flipped(Seams):
@@ -97,40 +93,17 @@ def _overall(games: Games) -> dict[str, Any]:
     from RS2's on the same labels, in percentage points with intervals, at which share of full data's cost and time."""
     overall = {}
     for method in next(iter(games.values())):
-        rs2 = "RS2, labels flipped" if "flipped" in method else "RS2"
-        gap, gap_ci95 = _gap(games, method, "all frames")
-        against_rs2, against_rs2_ci95 = _gap(games, method, rs2)
+        gap, gap_ci95 = gap_pp(games, method, "all frames")
+        rs2, rs2_ci95 = gap_pp(games, method, "RS2, labels flipped" if "flipped" in method else "RS2")
         overall[method] = {
-            "read": float(np.median([100 * run["read"] for runs in games.values() for run in runs[method]])),
+            "read": read(games, method),
             "gap_pp": gap,
             "gap_pp_ci95": gap_ci95,
-            "against_rs2_pp": against_rs2,
-            "against_rs2_pp_ci95": against_rs2_ci95,
-            "cost": float(
-                np.median(_paired(games, method, "all frames", lambda run, full: run["cost"] / full["cost"]))
-            ),
-            "seconds": float(
-                np.median(_paired(games, method, "all frames", lambda run, full: run["seconds"] / full["seconds"]))
-            ),
+            "against_rs2_pp": rs2,
+            "against_rs2_pp_ci95": rs2_ci95,
+            **{name: share(games, method, "all frames", name) for name in ("cost", "seconds")},
         }
     return overall
-
-
-def _gap(games: Games, method: str, other: str) -> tuple[float, list[float]]:
-    gaps = _paired(games, method, other, _difference)
-    low, high = bootstrap_interval(*gaps, statistic=lambda drawn: np.median(drawn, axis=-1))
-    return float(np.median(gaps)), [low, high]
-
-
-def _difference(run: Mapping[str, Any], its: Mapping[str, Any]) -> float:
-    return float(100 * (run["read"] - its["read"]))
-
-
-def _paired(
-    games: Games, method: str, other: str, compared: Callable[[Mapping[str, Any], Mapping[str, Any]], float]
-) -> list[list[float]]:
-    """A method's runs beside another's with the same seeds, a list a game."""
-    return [[compared(run, its) for run, its in zip(runs[method], runs[other], strict=True)] for runs in games.values()]
 
 
 def table(found: Mapping[str, Any]) -> str:
@@ -140,16 +113,12 @@ def table(found: Mapping[str, Any]) -> str:
         f"{'method':<36}{'read':>9}{'against all frames':>26}{'against RS2':>26}{'cost':>7}{'time':>7}",
     ]
     for method, row in found["overall"].items():
+        against_all, against_rs2 = (with_interval(row, name) for name in ("gap_pp", "against_rs2_pp"))
         lines.append(
-            f"{method:<36}{row['read']:>8.2f}%{_interval(row, 'gap_pp'):>26}{_interval(row, 'against_rs2_pp'):>26}"
+            f"{method:<36}{row['read']:>8.2f}%{against_all:>26}{against_rs2:>26}"
             f"{row['cost']:>7.2f}{row['seconds']:>7.2f}"
         )
     return "\n".join(lines)
-
-
-def _interval(row: Mapping[str, Any], name: str) -> str:
-    low, high = row[f"{name}_ci95"]
-    return f"{row[name]:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def plot(found: Mapping[str, Any], path: Path) -> None:
@@ -157,7 +126,7 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
     rows = [method for method in found["overall"] if method != "all frames"]
     with drawn(path, 8, 0.8 + 0.45 * len(rows)) as axes:
         for place, method in enumerate(reversed(rows)):
-            gaps = np.concatenate(_paired(found["games"], method, "all frames", _difference))
+            gaps = np.concatenate(paired(found["games"], method, "all frames", difference_pp))
             axes.plot(gaps, [place] * len(gaps), "o", color=BLUE if "hard" in method else GREY, alpha=0.5, markersize=5)
             axes.plot(
                 [found["overall"][method]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5

@@ -14,6 +14,8 @@ from agentlab.recording import Recording
 GAMES = ("Pong", "Breakout", "Freeway", "MsPacman", "Seaquest")
 ENV_KWARGS = {"repeat_action_probability": 0.0}
 LONGEST_EPISODE = 1_000
+EPISODES = 5
+"""Episodes that are at least recorded of a game, so that some can be held out."""
 SEED = 7_000_000
 
 
@@ -25,7 +27,8 @@ def recorded(games: Sequence[str], n_frames: int, out: Path, progress: Progress)
         path = out / f"{game}-{enough}"
         if not path.exists():
             progress.say(f"records {game}")
-            config = RecordConfig(episodes=1_000, policy="wandering", max_steps=LONGEST_EPISODE, enough_steps=enough)
+            longest = max(1, min(LONGEST_EPISODE, enough // EPISODES))
+            config = RecordConfig(episodes=1_000, policy="wandering", max_steps=longest, enough_steps=enough)
             with new_folder(path) as folder:
                 record_episodes(
                     f"ALE/{game}-v5", ENV_KWARGS, config, folder / "recording", seed=SEED, progress=progress

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -17,19 +18,28 @@ Job = TypeVar("Job")
 Outcome = TypeVar("Outcome")
 
 
-def outcomes(work: Callable[[Job], Outcome], jobs: Sequence[Job], name: str, progress: Progress) -> list[Outcome]:
-    """What `work`, a function of a module, gives for each job, in their order."""
+@contextmanager
+def one_process_a_core() -> Iterator[ProcessPoolExecutor]:
+    """Processes that begin with their first work; what is not done yet is dropped when there is an error."""
     n_cores = len(os.sched_getaffinity(0))
     pool = ProcessPoolExecutor(n_cores, mp_context=get_context("spawn"), initializer=_on_one_core)
-    found = []
-    with pool, progress.task(name, len(jobs), "trainings") as task:
+    with pool:
         try:
-            for outcome in pool.map(work, jobs, chunksize=4):
-                found.append(outcome)
-                task.advance()
+            yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def outcomes(
+    pool: ProcessPoolExecutor, work: Callable[[Job], Outcome], jobs: Sequence[Job], name: str, progress: Progress
+) -> list[Outcome]:
+    """What `work`, a function of a module, gives for each job, in their order."""
+    found = []
+    with progress.task(name, len(jobs), "trainings") as task:
+        for outcome in pool.map(work, jobs, chunksize=4):
+            found.append(outcome)
+            task.advance()
     return found
 
 

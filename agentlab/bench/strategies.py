@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agentlab.bench import fix_norm, hard_clusters, mode_choice, random_patience
+from agentlab.bench import fix_norm, hard_clusters, mode_choice, random_patience, together
 from agentlab.errors import InputError, nearest
 from agentlab.progress import Progress
 from agentlab.recipe import ExtractorConfig
 
 FRAMES = 100_000
-CONFIG = ExtractorConfig(epochs=6)
+CONFIG = ExtractorConfig(epochs=5)
 """How eyes are fitted, but for what is compared."""
 BENCHES: Mapping[str, Any] = {
     "random-patience": random_patience,
     "fixnorm": fix_norm,
     "mode-choice": mode_choice,
+    "together": together,
     "hard-clusters": hard_clusters,
 }
 
@@ -32,13 +33,12 @@ def measure(names: Sequence[str], out: Path, *, seeds: int, progress: Progress, 
             raise InputError(f"bench strategies: unknown strategy {name!r}.{nearest(name, BENCHES)}")
         if names.count(name) > 1:
             raise InputError(f"bench strategies: {name!r} is named twice")
-    options: dict[str, dict[str, Any]] = {
-        "random-patience": {},
-        "fixnorm": {"seeds": seeds},
-        "mode-choice": {"frames": frames, "seeds": seeds, "config": CONFIG},
-        "hard-clusters": {"frames": frames, "seeds": seeds, "config": CONFIG},
+    on_frames = {"frames": frames, "seeds": seeds, "config": CONFIG}
+    on_digits = {"random-patience": {"seeds": seeds}, "fixnorm": {"seeds": seeds}}
+    return {
+        name: BENCHES[name].measure(out, progress=progress, **on_digits.get(name, on_frames))
+        for name in names or BENCHES
     }
-    return {name: BENCHES[name].measure(out, progress=progress, **options[name]) for name in names or BENCHES}
 
 
 def table(found: Mapping[str, Any]) -> str:

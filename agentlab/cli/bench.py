@@ -36,7 +36,8 @@ class Options(Common):
     atari100k: scores after 100,000 agent steps, over several seeds, beside published ones.
     labels: the score against the number of labelled frames.
     ablation: what each part of the DQN head is worth, over several seeds.
-    strategies: what training strategies are worth beside the best known ways to the same end, on equal terms.
+    strategies: what training strategies are worth beside the best known ways to the same end, on equal terms; by name
+    or, with `together`, what fits with several cost.
     """
 
     name: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="NAME")]
@@ -59,7 +60,7 @@ class Options(Common):
     """Seed of environments and weights; atari100k and ablation take several."""
 
 
-ON_FRAMES = ("mode-choice", "hard-clusters")
+ON_FRAMES = ("mode-choice", "together", "hard-clusters")
 """The strategies that are measured on frames of games."""
 OF_GAMES = ("atari100k", "labels", "ablation")
 """The measurements that train on games."""
@@ -84,7 +85,7 @@ def read(args: Sequence[str]) -> Options:
             raise InputError(f"bench {options.name}: --{option} changes nothing here; {others}")
     sees_no_frames = options.subjects and not {*ON_FRAMES} & {*options.subjects}
     if options.name == "strategies" and options.frames != Options.frames and sees_no_frames:
-        raise InputError(f"bench strategies: --frames changes nothing here; {' and '.join(ON_FRAMES)} take it")
+        raise InputError(f"bench strategies: --frames changes nothing here; {', '.join(ON_FRAMES)} take it")
     return options
 
 

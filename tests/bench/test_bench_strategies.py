@@ -10,19 +10,30 @@ import numpy as np
 import pytest
 import torch
 
-from agentlab.bench import digits, fix_norm, hard_clusters, labelled_games, mode_choice, random_patience, strategies
+from agentlab.bench import (
+    digits,
+    fix_norm,
+    hard_clusters,
+    labelled_games,
+    mode_choice,
+    random_patience,
+    strategies,
+    together,
+)
 from agentlab.bench.fits import kept
+from agentlab.bench.parallel import one_process_a_core
 from agentlab.errors import InputError
 from agentlab.progress import NoProgress
 from agentlab.recipe import ExtractorConfig
 
-QUICK = ExtractorConfig(epochs=2, channels=2, keypoints=4, features=8, batch_size=64)
+QUICK = ExtractorConfig(epochs=2, channels=2, keypoints=4, features=8, batch_size=32)
 
 
 @pytest.fixture
 def one_short_game(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hard_clusters, "GAMES", ("Pong",))
     monkeypatch.setattr(mode_choice, "GAMES", ("Pong",))
+    monkeypatch.setattr(together, "GAMES", ("Pong",))
     monkeypatch.setattr(labelled_games, "LONGEST_EPISODE", 100)
 
 
@@ -48,6 +59,20 @@ def test_hard_clusters_are_measured_beside_rivals_at_the_same_cost(tmp_path: Pat
     assert drawn({"hard-clusters": found}, tmp_path) == ["hard-clusters.svg"]
     again = hard_clusters.measure(tmp_path, frames=600, seeds=2, config=QUICK, progress=NoProgress())
     assert again == found
+
+
+@pytest.mark.usefixtures("one_short_game")
+def test_a_fit_with_strategies_is_measured_beside_one_without(tmp_path: Path):
+    found = together.measure(tmp_path, frames=600, seeds=2, config=QUICK, progress=NoProgress())
+    rows = found["overall"]
+    assert list(rows) == ["no strategy", "fixed norm", "hard clusters, mode choice, fixed norm"]
+    assert rows["no strategy"]["gap_pp"] == 0
+    assert rows["fixed norm"]["cost"] == pytest.approx(1.0, abs=0.01)
+    assert rows["hard clusters, mode choice, fixed norm"]["cost"] < 1
+    for name, row in rows.items():
+        assert name in together.table(found)
+        assert row["gap_pp_ci95"][0] <= row["gap_pp"] <= row["gap_pp_ci95"][1]
+    assert drawn({"together": found}, tmp_path) == ["together.svg"]
 
 
 @pytest.mark.usefixtures("one_short_game")
@@ -84,7 +109,7 @@ def test_rates_are_swept_for_each_optimizer(tmp_path: Path, monkeypatch: pytest.
     found = fix_norm.measure(tmp_path, seeds=1, progress=NoProgress())
     assert found["depths"].keys() == {"2", "6"}
     for of_depth in found["depths"].values():
-        assert set(of_depth) == {"FixNorm", "AdamW", "AdamW, layer normalisation", "AdamP", "SGD with weight decay"}
+        assert set(of_depth) == set(fix_norm.WAYS)
         for row in of_depth.values():
             assert np.shape(row["accuracies"]) == (6, 1)
             assert row["width"] >= 1
@@ -105,9 +130,11 @@ def test_a_window_is_of_all_good_rates():
 
 
 def test_patience_is_measured_on_searches_of_trained_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pool = np.random.default_rng(0).normal(95, 1, 400)
-    monkeypatch.setattr(random_patience, "_networks", lambda _: {"validation": pool.tolist(), "test": pool.tolist()})
-    rules = random_patience.measure(tmp_path, progress=NoProgress())["rules"]
+    pools = np.random.default_rng(0).normal(95, 1, (5, random_patience.NETWORKS)).tolist()
+    parts = ("validation", "test")
+    monkeypatch.setattr(random_patience, "_pool", lambda _, split, *_rest: dict.fromkeys(parts, pools[split]))
+    found = random_patience.measure(tmp_path, seeds=5, progress=NoProgress())
+    rules = found["rules"]
     whole, drawn_at_random, fixed, thrifty, optuna = rules.values()
     assert whole["share_of_rounds"] == 1
     assert whole["gap_pp"] == 0
@@ -115,7 +142,21 @@ def test_patience_is_measured_on_searches_of_trained_networks(tmp_path: Path, mo
         assert len(rule["rounds"]) == 200
         assert max(rule["rounds"]) <= 40
         assert rule["gap_pp"] <= 0
+    assert "random patience" in random_patience.table(found)
+    assert drawn({"random-patience": found}, tmp_path) == ["random-patience.svg"]
+    low, high = drawn_at_random["gap_pp_ci95"]
+    assert low < drawn_at_random["gap_pp"] < high
     assert thrifty["share_of_rounds"] == pytest.approx(drawn_at_random["share_of_rounds"], abs=0.05)
+
+
+def test_networks_of_a_split_are_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(random_patience, "NETWORKS", 4)
+    with one_process_a_core() as workers:
+        pool = random_patience._pool(tmp_path, 1, workers, NoProgress())
+        monkeypatch.setattr(random_patience, "trained", None)
+        assert random_patience._pool(tmp_path, 1, workers, NoProgress()) == pool
+    assert all(5 < accuracy <= 100 for part in ("validation", "test") for accuracy in pool[part])
+    assert len({(i.width, i.depth, i.rate) for i in random_patience._instances(1)}) == 4
 
 
 def test_layers_of_which_only_directions_matter_begin_as_plain_ones_do():

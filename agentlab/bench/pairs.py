@@ -1,0 +1,48 @@
+"""Fits of several games, methods and seeds beside each other, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from agentlab.statistics import bootstrap_interval
+
+Fit: TypeAlias = Mapping[str, Any]
+"""What `fits.fitted` gives of one."""
+Games: TypeAlias = Mapping[str, Mapping[str, Sequence[Fit]]]
+"""Results by game, method and seed."""
+
+
+def paired(games: Games, method: str, other: str, compared: Callable[[Fit, Fit], float]) -> list[list[float]]:
+    """A method's fits beside another's with the same seeds, a list a game."""
+    return [[compared(run, its) for run, its in zip(runs[method], runs[other], strict=True)] for runs in games.values()]
+
+
+def difference_pp(run: Fit, its: Fit) -> float:
+    """How many percentage points more of the labels are read."""
+    return float(100 * (run["read"] - its["read"]))
+
+
+def gap_pp(games: Games, method: str, other: str) -> tuple[float, list[float]]:
+    """The median difference over games and seeds, with its 95% interval."""
+    gaps = paired(games, method, other, difference_pp)
+    low, high = bootstrap_interval(*gaps, statistic=lambda drawn: np.median(drawn, axis=-1))
+    return float(np.median(gaps)), [low, high]
+
+
+def share(games: Games, method: str, other: str, name: str) -> float:
+    """The median over games and seeds of how many times the other's a number is."""
+    return float(np.median(paired(games, method, other, lambda run, its: run[name] / its[name])))
+
+
+def read(games: Games, method: str) -> float:
+    """The median share of labels read, in per cent."""
+    return float(np.median([100 * run["read"] for runs in games.values() for run in runs[method]]))
+
+
+def with_interval(row: Mapping[str, Any], name: str) -> str:
+    """A number of a row and its interval, as `+0.10 (-0.05 to +0.20)`."""
+    low, high = row[f"{name}_ci95"]
+    return f"{row[name]:+.2f} ({low:+.2f} to {high:+.2f})"

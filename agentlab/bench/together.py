@@ -1,0 +1,72 @@
+"""What strategies that are left on cost a fit that they do not help: fixed norm, and all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentlab.bench.drawing import BLUE, GREY, drawn
+from agentlab.bench.fits import fitted
+from agentlab.bench.labelled_games import recorded
+from agentlab.bench.pairs import difference_pp, gap_pp, paired, read, share, with_interval
+from agentlab.extractor import StrategicSeams
+from agentlab.progress import Progress
+from agentlab.recipe import ExtractorConfig, Strategies
+
+GAMES = ("Breakout", "MsPacman")
+PLAIN = "no strategy"
+USED: Mapping[str, Strategies] = {
+    PLAIN: Strategies(),
+    "fixed norm": Strategies(("fixnorm",)),
+    "hard clusters, mode choice, fixed norm": Strategies(("hard-clusters", "mode-choice", "fixnorm")),
+}
+
+
+def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, progress: Progress) -> dict[str, Any]:
+    """Fits two games with each of these and each seed, one after the other."""
+    recordings = recorded(GAMES, 2 * frames // 5, out / "frames", progress)
+    games: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for game, recording in recordings.items():
+        games[game] = {name: [] for name in USED}
+        for seed in range(seeds):
+            for name, strategies in USED.items():
+                path = out / "together" / game / f"{'+'.join(strategies.use) or 'none'}-{seed}.json"
+                result = fitted(path, recording, config, StrategicSeams(strategies), seed, progress)
+                games[game][name].append({part: result[part] for part in ("read", "cost", "seconds")})
+    overall = {}
+    for name in USED:
+        gap, interval = gap_pp(games, name, PLAIN)
+        costs = {part: share(games, name, PLAIN, part) for part in ("cost", "seconds")}
+        overall[name] = {"read": read(games, name), "gap_pp": gap, "gap_pp_ci95": interval, **costs}
+    return {"seeds": seeds, "games": games, "overall": overall}
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The measurement as lines for people."""
+    lines = [
+        f"together: labels read on held-out episodes of {' and '.join(found['games'])}, seeds: {found['seeds']}; "
+        "medians, and 95% intervals of differences in percentage points",
+        f"{'strategies':<40}{'read':>9}{'against none':>26}{'cost':>7}{'time':>7}",
+    ]
+    for name, row in found["overall"].items():
+        lines.append(
+            f"{name:<40}{row['read']:>8.2f}%{with_interval(row, 'gap_pp'):>26}{row['cost']:>7.2f}{row['seconds']:>7.2f}"
+        )
+    return "\n".join(lines)
+
+
+def plot(found: Mapping[str, Any], path: Path) -> None:
+    """A row for what was used: how far the share read is from that without, a dot a fit."""
+    rows = [name for name in found["overall"] if name != PLAIN]
+    with drawn(path, 8, 1.0 + 0.45 * len(rows)) as axes:
+        for place, name in enumerate(reversed(rows)):
+            gaps = np.concatenate(paired(found["games"], name, PLAIN, difference_pp))
+            axes.plot(gaps, [place] * len(gaps), "o", color=GREY, alpha=0.5, markersize=5)
+            axes.plot([found["overall"][name]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5)
+        axes.axvline(0, color=GREY, linewidth=1)
+        names = [f"{name}: {found['overall'][name]['seconds']:.0%} of the time" for name in reversed(rows)]
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_xlabel("share of labels read against no strategy, percentage points")
