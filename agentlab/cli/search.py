@@ -28,10 +28,11 @@ class Folder(Common):
     $ agentlab search pong --space learning-rate --method rates --with fixnorm --trials 8
     $ agentlab search pong --space my_ranges.yaml --objective score --trials 10
 
+    The same command goes on with a search that was stopped, also with more trials.
+
     A space is `architecture`, `learning-rate` or a YAML file of lines such as
       extractor.learning_rate: {low: 1.0e-4, high: 1.0e-1, log: true}
       head.dqn.n_steps: {choices: [1, 3, 5]}
-    The same command goes on with a search that was stopped, also with more trials.
     """
 
     out: Path = Path("search/RECIPE-SPACE")
