@@ -33,13 +33,13 @@ class MissingExtraError(InputError):
 
 
 @contextmanager
-def as_input_errors(field: str) -> Iterator[None]:
-    """Makes a `ValueError` over what a recipe's field says bad input."""
+def as_input_errors(field: str, kind: type[ValueError] = ValueError) -> Iterator[None]:
+    """Makes errors of a kind, over what a recipe's field says, bad input."""
     try:
         yield
     except InputError:
         raise
-    except ValueError as error:
+    except kind as error:
         raise InputError(f"{field}: {error}") from error
 
 

@@ -103,6 +103,10 @@ def search(
     `InputError` for a field that the objective does not depend on.
     """
     progress = progress or NoProgress()
+    if objective == "eye":
+        recipe = replace(
+            recipe, extractor=replace(recipe.extractor, validation=recipe.extractor.validation or VALIDATION)
+        )
     check(recipe)
     useless = [field for field in space if objective == "eye" and not field.startswith(OF_THE_EYE)]
     if useless:
@@ -137,8 +141,7 @@ def _score_of_eye(recipe: Recipe, path: Path, progress: Progress) -> float:
     folder = RunFolder(path)
     if not folder.extractor.exists():
         path.mkdir(parents=True, exist_ok=True)
-        config = replace(recipe.extractor, validation=recipe.extractor.validation or VALIDATION)
-        _fit(replace(recipe, extractor=config), _record(recipe, folder, progress), folder, progress)
+        _fit(recipe, _record(recipe, folder, progress), folder, progress)
     return float(read_json(folder.extractor / META)["validation"]["read"])
 
 
@@ -157,7 +160,7 @@ def check(recipe: Recipe) -> None:
     devices.pick(recipe.device)
     find_reward_function(recipe.head.reward)
     require_learning_from_recordings(recipe.head, recipe.env)
-    require_sound(recipe.fit_strategies)
+    require_sound(recipe.fit_strategies, recipe.extractor)
     if list(recipe.refresh.at) != sorted(set(recipe.refresh.at)):
         raise InputError(f"refresh.at: expected rising shares of the training, found {list(recipe.refresh.at)}")
     env = environment.open_environment(recipe.env, recipe.env_kwargs)
@@ -170,11 +173,19 @@ def check(recipe: Recipe) -> None:
             _check_recordings(recipe, frame_shape, environment.offered_labels(env, recipe.env))
         else:
             environment.require_labels(env, recipe.env)
-            if recipe.record.episodes < 2:
-                raise InputError("record.episodes: expected at least 2 episodes, one of them to hold out, found 1")
+            _require_episodes(recipe)
             player(recipe.record.policy, env, device="cpu")
     finally:
         env.close()
+
+
+def _require_episodes(recipe: Recipe) -> None:
+    apart = ["one of them to hold out"] + (["one to choose by"] if recipe.extractor.validation else [])
+    if recipe.record.episodes <= len(apart):
+        raise InputError(
+            f"record.episodes: expected at least {len(apart) + 1} episodes, {' and '.join(apart)}, found "
+            f"{recipe.record.episodes}"
+        )
 
 
 def _check_recordings(recipe: Recipe, frame_shape: tuple[int, ...], labels: LabelSchema | None) -> None:

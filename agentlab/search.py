@@ -7,7 +7,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -18,7 +18,7 @@ from agentlab.fields import to_plain
 from agentlab.lock import WriterLock
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe
-from agentlab.space import Between, Space, with_values
+from agentlab.space import Between, OneOf, Space, with_values
 from agentlab.strategies.rate_search import Attempt, RateSearch, Result
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ MOST_REPEATS = 100
 """Proposals in a row that have been tried before, after which the space is taken to be exhausted."""
 WIDEST = 1_000
 """How far beyond its bounds a search of rates may go, as a factor."""
-BUDGET, ERROR, REPEATS = "budget", "error", "repeats"
-"""What is stored with a trial: its share of the budget, why it failed, and the trial that it would have repeated."""
+BUDGET, ERROR, REPEATS, SECONDS = "budget", "error", "repeats", "seconds"
+"""What is stored with a trial: its share of the budget, why it failed, the trial that it would have repeated, and the
+seconds that it ran, pauses left out."""
 
 
 class Search:
@@ -57,8 +58,10 @@ class Search:
         another search, and for rates in a space of anything but one number.
         """
         fields = list(space.items())
-        if method == "rates" and not (len(fields) == 1 and isinstance(fields[0][1], Between) and fields[0][1].low > 0):
-            raise InputError(f"method rates: expected a space of one number above 0, found {', '.join(space)}")
+        if method == "rates" and not (len(fields) == 1 and _is_of_rates(fields[0][1])):
+            raise InputError(
+                f"method rates: expected a space of one number above 0, not only whole ones, found {', '.join(space)}"
+            )
         self._seed, self._space, self._out, self._method = recipe.seed, space, out, method
         searched = {
             "recipe": to_plain(recipe),
@@ -94,6 +97,11 @@ class Search:
         `InputError` when all trials have failed, when the folder holds another trial of the same number and when
         another process is searching there, `InterruptedWorkError` on Ctrl-C.
         """
+        if patience is not None and self._method == "rates":
+            raise InputError(
+                "random-patience: expected rounds on the whole budget, which method rates does not give the first "
+                "ones; leave out one of the two"
+            )
         lock = WriterLock(self._out)
         try:
             return self._run(recipe, score, trials, timeout_s, patience, progress)
@@ -116,7 +124,7 @@ class Search:
             for earlier in done:
                 stops = patience.after_round(_score(earlier))
         n_done = len(done)
-        while not stops and n_done < (trials or math.inf) and time.monotonic() < ends_s:
+        while not stops and n_done < (math.inf if trials is None else trials) and time.monotonic() < ends_s:
             trial = self._next()
             if trial is None:
                 progress.say("search: nothing is left to be tried")
@@ -135,19 +143,23 @@ class Search:
         progress.say(f"search: trial {trial.number}: {_in_words(values, budget)}")
         self._claim(trial.number, {"values": values, "budget": budget})
         folder = self._file(trial.number).with_suffix("")
+        began_s = time.monotonic() - trial.user_attrs.get(SECONDS, 0.0)
         try:
             value = score(_at_budget(with_values(recipe, values, "search"), budget), folder)
             if not math.isfinite(value):
                 raise ValueError(f"the score is {value}")
         except (KeyboardInterrupt, InterruptedWorkError) as interrupt:
+            trial.set_user_attr(SECONDS, time.monotonic() - began_s)
             raise InterruptedWorkError(
                 f"interrupted; {self._out} keeps what was tried; the same command goes on with trial {trial.number}"
             ) from interrupt
         except Exception as error:
             trial.set_user_attr(ERROR, f"{type(error).__name__}: {error}")
+            trial.set_user_attr(SECONDS, time.monotonic() - began_s)
             self._study.tell(trial.number, state=TrialState.FAIL)
             progress.say(f"search: trial {trial.number} failed: {error}")
             return math.nan
+        trial.set_user_attr(SECONDS, time.monotonic() - began_s)
         self._study.tell(trial.number, value)
         progress.say(f"search: trial {trial.number} scores {value:.4f}")
         return value
@@ -237,16 +249,14 @@ class Search:
                 "budget": trial.user_attrs.get(BUDGET, 1.0),
                 "score": None if math.isnan(_score(trial)) else _score(trial),
                 "error": trial.user_attrs.get(ERROR),
-                "seconds": trial.duration.total_seconds() if trial.duration else None,
+                "seconds": trial.user_attrs.get(SECONDS),
             }
             for trial in self._finished()
         ]
         whole = [trial for trial in trials if trial["score"] is not None and trial["budget"] == 1]
         scored = whole or [trial for trial in trials if trial["score"] is not None]
         if not scored:
-            raise InputError(
-                f"{self._out}: all trials failed; the last: {trials[-1]['error'] if trials else 'none ran'}"
-            )
+            raise InputError(f"{self._out}: {_why_none(trials)}")
         best = max(scored, key=lambda trial: trial["score"])
         found = {
             "best": best | {"folder": str(self._file(best["number"]).with_suffix(""))},
@@ -255,6 +265,15 @@ class Search:
         }
         write_json(self._out / "search.json", found)
         return found
+
+
+def _why_none(trials: Sequence[Mapping[str, Any]]) -> str:
+    """Why no trial has a score."""
+    return f"all trials failed; the last: {trials[-1]['error']}" if trials else "time was up before a trial was begun"
+
+
+def _is_of_rates(values: Between | OneOf) -> bool:
+    return isinstance(values, Between) and values.low > 0 and not values.is_whole
 
 
 def _open(storage: str, name: str) -> optuna.Study:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,16 +75,30 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")}
 
 
+GROUPS = "groups"
+
+
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The tensors of an optimiser's state as `parameter index.name`."""
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+    """The tensors of an optimiser's state as `parameter index.name`, and the numbers of its groups as JSON."""
+    content = optimizer.state_dict()
+    numbers = [
+        {name: value for name, value in group.items() if isinstance(value, int | float)}
+        for group in content["param_groups"]
+    ]
+    groups = torch.frombuffer(bytearray(json.dumps(numbers).encode()), dtype=torch.uint8)
+    state = content["state"]
+    tensors = {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+    return tensors | {GROUPS: groups}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Gives an optimiser the state that `optimizer_state` took."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        if key != GROUPS:
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    numbers = json.loads(tensors[GROUPS].numpy().tobytes()) if GROUPS in tensors else [{}] * len(groups)
+    groups = [group | kept for group, kept in zip(groups, numbers, strict=True)]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -148,7 +148,7 @@ def test_patience_ends_it_also_when_it_is_gone_on_with(tmp_path: Path):
 
 
 def test_time_that_is_up_ends_it(tmp_path: Path):
-    with pytest.raises(InputError, match="none ran"):
+    with pytest.raises(InputError, match="time was up before a trial was begun"):
         run(tmp_path, Scored(), timeout_s=0.0)
 
 
@@ -211,6 +211,38 @@ def test_a_password_is_not_shown(tmp_path: Path):
 def test_a_storage_that_cannot_be_used_is_named(storage, tmp_path: Path):
     with pytest.raises(InputError, match=f"storage '?{storage}'?: cannot be used"):
         Search(RECIPE, SPACE, tmp_path, storage=storage, method="tpe")
+
+
+def test_rates_that_fail_on_the_whole_budget_end_the_search(tmp_path: Path):
+    found = run(tmp_path, Scored(fail_at=(5, 6, 7)), RATES, "rates", trials=20)
+    assert len(found["trials"]) == 8
+    assert found["best"]["budget"] == pytest.approx(1 / 3)
+
+
+def test_random_patience_does_not_count_rounds_on_less_than_the_budget(tmp_path: Path):
+    with pytest.raises(InputError, match="random-patience: expected rounds on the whole budget"):
+        run(tmp_path, Scored(), RATES, "rates", trials=3, patience=RandomPatience(10))
+
+
+def test_a_trials_seconds_leave_out_the_time_it_lay_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr("agentlab.search.time.monotonic", lambda: now[0])
+
+    class Working(Scored):
+        def __call__(self, recipe: Recipe, path: Path) -> float:
+            now[0] += 3.0
+            return super().__call__(recipe, path)
+
+    score = Working(stop_at=0)
+    with pytest.raises(InterruptedWorkError):
+        run(tmp_path, score, trials=1)
+    now[0] += 36_000.0
+    assert run(tmp_path, score, trials=1)["trials"][0]["seconds"] == 6.0
+
+
+def test_whole_numbers_are_not_searched_as_rates(tmp_path: Path):
+    with pytest.raises(InputError, match=r"not only whole ones, found extractor\.channels"):
+        Search(RECIPE, {"extractor.channels": Between(1, 4)}, tmp_path, storage=None, method="rates")
 
 
 def test_rates_are_searched_in_a_space_of_one_number(tmp_path: Path):

@@ -113,9 +113,9 @@ def plot(found: Mapping[str, Any], path: Path) -> None:
         for place, case in enumerate(reversed(cases)):
             for name, marker in (("float32", "s"), ("bfloat16", "^"), (CHOSEN, "o")):
                 colour = BLUE if name == CHOSEN else GREY
-                axes.plot(
-                    case["seconds_to_target"][name], place, marker, color=colour, label=name if place == 0 else None
-                )
+                seconds = case["seconds_to_target"][name]
+                at = math.nan if seconds is None else seconds
+                axes.plot(at, place, marker, color=colour, label=name if place == 0 else None)
         axes.set_yticks(range(len(cases)), [f"{case['game']}, seed {case['seed']}" for case in reversed(cases)])
         axes.set(xlabel="seconds until the held-out loss is reached", xlim=(0, None))
         axes.legend(frameon=False)

@@ -25,9 +25,11 @@ def difference_pp(run: Fit, its: Fit) -> float:
     return float(100 * (run["read"] - its["read"]))
 
 
-def gap_pp(games: Games, method: str, other: str) -> tuple[float, list[float]]:
-    """The median difference over games and seeds, with its 95% interval."""
+def gap_pp(games: Games, method: str, other: str) -> tuple[float, list[float] | None]:
+    """The median difference over games and seeds, with its 95% interval; none for fewer than two seeds."""
     gaps = paired(games, method, other, difference_pp)
+    if min(map(len, gaps)) < 2:
+        return float(np.median(gaps)), None
     low, high = bootstrap_interval(*gaps, statistic=lambda drawn: np.median(drawn, axis=-1))
     return float(np.median(gaps)), [low, high]
 
@@ -44,5 +46,5 @@ def read(games: Games, method: str) -> float:
 
 def with_interval(row: Mapping[str, Any], name: str) -> str:
     """A number of a row and its interval, as `+0.10 (-0.05 to +0.20)`."""
-    low, high = row[f"{name}_ci95"]
-    return f"{row[name]:+.2f} ({low:+.2f} to {high:+.2f})"
+    interval = row[f"{name}_ci95"]
+    return f"{row[name]:+.2f}" + (f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else "")

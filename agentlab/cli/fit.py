@@ -67,7 +67,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
 
     strategies = Strategies(options.strategies, options.hard_clusters, options.mode_choice, options.fixnorm)
     require_no_rounds(strategies.use)
-    require_sound(strategies)
+    require_sound(strategies, options.config)
     with checkpoint_beside(options.out, resume=options.resume, force=options.force) as checkpoint:
         extractor = fit(
             [Recording(path) for path in options.recordings],

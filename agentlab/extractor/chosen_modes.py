@@ -15,6 +15,7 @@ from agentlab.extractor.dataset import Batch, FrameDataset, Indices, spread
 from agentlab.extractor.learner import Learner
 from agentlab.progress import Task
 from agentlab.strategies import ModeChoice
+from agentlab.strategies.mode_choice import NoChoiceError
 
 if TYPE_CHECKING:
     from agentlab.recipe import ModeChoiceConfig
@@ -48,7 +49,7 @@ class ChosenModes:
     def run(self, learner: Learner, batches: Iterable[Batch], task: Task) -> float:
         learner.eye.train()
         losses = []
-        with as_input_errors("mode_choice"):
+        with as_input_errors("mode_choice", NoChoiceError):
             for loss, n_frames in self._choice.run(self._training, batches):
                 losses.append(loss)
                 task.advance(n_frames)

@@ -115,7 +115,8 @@ def split_three(
     episodes."""
     rest, held_out = _divided([list(recording) for recording in recordings], holdout, seed)
     if sum(map(len, rest)) < 2:
-        raise InputError(f"{recordings[0].path}: expected at least 3 episodes to choose by one of them, found fewer")
+        n = sum(map(len, recordings))
+        raise InputError(f"{recordings[0].path}: expected at least 3 episodes, to choose by one of them, found {n}")
     trained_on, validated_on = _divided(rest, validation, seed + 1)
     return (
         FrameDataset(_joined(trained_on), limit),

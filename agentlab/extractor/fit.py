@@ -164,16 +164,11 @@ def run_round(
             torch.manual_seed(seed * 1_000_003 + stage)
             sampler.begin_stage(stage)
             batches = trained_on.batches(np.fromiter(sampler, np.int64), config.batch_size)
-            loss = stages.run(learner, batches, task)
+            loss = _finite(stages.run(learner, batches, task), "loss", config)
             learner.stages_done += 1
             numbers = {"loss": loss, **seams.measured(learner.eye)}
             if _ends_a_pass(stage, sampler, trained_on):
-                numbers["holdout_loss"] = float(learner.losses(*watched).mean())
-                if not math.isfinite(numbers["holdout_loss"]):
-                    raise InputError(
-                        f"fit: the held-out loss became {numbers['holdout_loss']}: the fit diverged; take a "
-                        f"learning rate lower than {config.learning_rate:g}"
-                    )
+                numbers["holdout_loss"] = _finite(float(learner.losses(*watched).mean()), "held-out loss", config)
                 task.advance(0, note=f"loss {loss:.4f}, held out {numbers['holdout_loss']:.4f}")
                 if validated is not None:
                     numbers["validation_read"] = learner.share_read(*validated)
@@ -183,6 +178,14 @@ def run_round(
             _keep(learner, sampler, stages, checkpoint)
             if learner.stages_done == sampler.n_stages:
                 break
+
+
+def _finite(loss: float, name: str, config: ExtractorConfig) -> float:
+    if not math.isfinite(loss):
+        raise InputError(
+            f"fit: the {name} became {loss}: the fit diverged; take a learning rate lower than {config.learning_rate:g}"
+        )
+    return loss
 
 
 def _watched(data: FrameDataset) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:

@@ -132,7 +132,7 @@ def one_cycle(share_done: float) -> float:
     """The learning rate as a share of the highest: up over the first tenth, then down to nearly nothing (cosine)."""
     if share_done < 0.1:
         return 0.04 + 0.96 * share_done / 0.1
-    return 0.5 * (1 + math.cos(math.pi * (share_done - 0.1) / 0.9)) + 1e-4
+    return 0.5 * (1 + math.cos(math.pi * (min(share_done, 1.0) - 0.1) / 0.9)) + 1e-4
 
 
 class StageSampler(Protocol):

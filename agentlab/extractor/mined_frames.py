@@ -52,6 +52,15 @@ def sampler_of(config: HardClustersConfig, n_frames: int, judge: Judge, seed: in
         )
 
 
+def require_validation(mining: HardClustersConfig, config: ExtractorConfig) -> None:
+    """Raises `InputError` where the end of the fit goes by validation frames and there are none."""
+    if not config.validation and (mining.good_enough is not None or mining.stale_after is not None):
+        raise InputError(
+            "hard_clusters: good_enough and stale_after go by validation frames; expected extractor.validation "
+            "above 0, found 0"
+        )
+
+
 class MinedFrames:
     """The data seam: frames that the eye reads wrongly, and their like."""
 
@@ -59,11 +68,7 @@ class MinedFrames:
         self, data: FrameDataset, learner: Learner, config: ExtractorConfig, mining: HardClustersConfig, seed: int
     ) -> None:
         """Raises `InputError` for a label with a class that no frame has."""
-        if not config.validation and (mining.good_enough is not None or mining.stale_after is not None):
-            raise InputError(
-                "hard_clusters: good_enough and stale_after go by validation frames; expected extractor.validation "
-                "above 0, found 0"
-            )
+        require_validation(mining, config)
         _require_all_classes(data, learner.eye)
         self._data, self._learner, self._noise = data, learner, mining.noise
         self._seed = seed
@@ -85,7 +90,8 @@ class MinedFrames:
         return np.unique(self._hard.choice.indices)
 
     def begin_stage(self, stage: int) -> None:
-        choice = self._hard.begin_round(stage)
+        with as_input_errors("hard_clusters"):
+            choice = self._hard.begin_round(stage)
         self._note_usual()
         chosen = [len(part) for part in (choice.random, choice.errors, choice.similar, choice.replayed)]
         counts = [*chosen, choice.looked_at, len(choice.clusters), len(self._hard.quarantined)]
@@ -127,8 +133,8 @@ class MinedFrames:
     def _judge(self, indices: Indices) -> Judgement:
         """A frame is wrong if one of its labels is read wrongly.
 
-        How sure the eye is of that counts by how it usually reads the label, as the last round showed: what it is yet
-        to learn says nothing about who is mistaken.
+        How sure the eye is of that counts by how it usually reads the label, as the last round's frames showed that
+        were not suspect: what it is yet to learn says nothing about who is mistaken.
         """
         features, outputs = self._learner.look(self._augmented(self._data.frames(indices), indices))
         predictors = self._learner.eye.predictors
@@ -137,7 +143,8 @@ class MinedFrames:
         wrong = (predictors.mistakes(outputs, rows, tolerances) > 0).any(dim=1)
         usual_errors, usually_right = self._usual.to(outputs.device)
         unusual = predictors.mistakes(outputs, rows, torch.maximum(usual_errors, tolerances))
-        self._looks.append((predictors.distances(outputs, rows).cpu(), (unusual == 0).float().cpu()))
+        sound = torch.from_numpy(~self._hard.suspected[indices]).to(outputs.device)
+        self._looks.append((predictors.distances(outputs, rows)[sound].cpu(), (unusual == 0)[sound].float().cpu()))
         confidence = (unusual * usually_right).max(dim=1).values
         return Judgement(wrong.cpu().numpy(), features.cpu().numpy(), confidence.cpu().numpy())
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from agentlab.errors import as_input_errors
 from agentlab.extractor.chosen_modes import ChosenModes, choice_of
-from agentlab.extractor.dataset import FrameDataset, Indices
+from agentlab.extractor.dataset import FrameDataset, Indices, spread
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.learner import Learner, PlainStages, Seams, StageRunner, StageSampler
-from agentlab.extractor.mined_frames import MinedFrames, sampler_of
+from agentlab.extractor.mined_frames import MinedFrames, require_validation, sampler_of
 from agentlab.fields import to_plain
 from agentlab.strategies import FixNorm, Judgement
 from agentlab.strategies.scale_invariant import make_plain, make_scale_invariant
@@ -61,8 +61,14 @@ class StrategicSeams(Seams):
         groups: list[dict[str, Any]] = [{"params": fixed, "weight_decay": 0.0}, {"params": others}]
         adamw = torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
         normalise_update = self._config.fixnorm.normalise_update
+        probe = frames[torch.from_numpy(spread(len(frames), TRIED_ON)).to(frames.device)]
         with as_input_errors("fixnorm"):
-            self._optimizer = FixNorm(adamw, eye.network, probe=frames[:TRIED_ON], normalise_update=normalise_update)
+            self._optimizer = FixNorm(adamw, eye.network, probe=probe, normalise_update=normalise_update)
+            if len(self._optimizer.norms) < len(fixed):
+                raise ValueError(
+                    f"expected all {len(fixed)} hidden layers to change what the network gives on {len(probe)} "
+                    f"frames, found {len(self._optimizer.norms)}"
+                )
         return self._optimizer
 
     def sampler(self, data: FrameDataset, learner: Learner, config: ExtractorConfig, seed: int) -> StageSampler:
@@ -96,9 +102,10 @@ class StrategicSeams(Seams):
         return entries
 
 
-def require_sound(strategies: Strategies) -> None:
-    """Raises `InputError` for settings of strategies that no fit could be made with."""
+def require_sound(strategies: Strategies, config: ExtractorConfig) -> None:
+    """Raises `InputError` for settings of strategies that no fit of this configuration could be made with."""
     if "hard-clusters" in strategies.use:
+        require_validation(strategies.hard_clusters, config)
         sampler_of(strategies.hard_clusters, MANY, _never_asked, seed=0)
     if "mode-choice" in strategies.use:
         choice_of(replace(strategies.mode_choice, steps=None), MANY)

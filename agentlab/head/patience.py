@@ -38,5 +38,8 @@ class StopOnRandomPatience(BaseCallback):
         self.logger.record("eval/misses", self.patience.misses)
         self.logger.record("eval/patience", self.patience.patience)
         if stops and self.verbose:
-            print(f"Stopping: {self.patience.misses} evaluations without a better one, of {self.patience.patience}")
+            misses, patience = self.patience.misses, self.patience.patience
+            print(
+                f"Stopping after {self.num_timesteps:,} steps: {misses} evaluations were no better, patience {patience}"
+            )
         return not stops

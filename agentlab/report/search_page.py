@@ -62,12 +62,15 @@ def _values(found: Mapping[str, Any]) -> Html:
     fields = found["best"]["values"]
     figures = []
     for field, value in fields.items():
-        if isinstance(value, int | float):
-            points = sorted(
-                (trial["values"][field], trial["score"]) for trial in found["trials"] if trial["score"] is not None
-            )
+        if _is_number(value):
+            tried = [(trial["values"][field], trial["score"]) for trial in found["trials"]]
+            points = sorted((at, score) for at, score in tried if _is_number(at) and score is not None)
             figures.append(figure(plots.points(points, x=field, y="score", alt=f"Scores over {field}"), field))
     return section("Values", tag("div", *figures, class_="grid"), id_="values")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _trials(found: Mapping[str, Any]) -> Html:

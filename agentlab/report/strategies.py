@@ -67,7 +67,7 @@ def _hard_clusters(entry: Mapping[str, Any], which: str) -> Html:
         chosen,
         tag("p", said),
         tag("div", *clusters, class_="grid"),
-        _suspects(entry["probably_wrong_labels"]),
+        _suspects(entry["probably_wrong_labels"], rounds[-1]["quarantined"]),
     )
 
 
@@ -91,20 +91,23 @@ def _picture(place: Mapping[str, Any]) -> Html:
     return tag("img", src=f"data:image/png;base64,{base64.b64encode(png.tobytes()).decode()}", alt=title, title=title)
 
 
-def _suspects(places: Sequence[Mapping[str, Any]]) -> Html:
+def _suspects(places: Sequence[Mapping[str, Any]], n_suspects: int) -> Html:
     if not places:
         return tag("p", "No frame seems to be labelled wrongly.")
     rows = [[place["recording"], place["episode"], place["step"]] for place in places[:SHOWN_SUSPECTS]]
     return table(
         ["Recording", "Episode", "Step"],
         rows,
-        f"Frames that are probably labelled wrongly, to be looked at: {len(places):,}",
+        f"Frames that are probably labelled wrongly, to be looked at: {n_suspects:,}",
     )
 
 
 def _mode_choice(entry: Mapping[str, Any], which: str) -> Html:
     rows = []
     for comparison in entry["comparisons"]:
+        if not comparison["trials"]:
+            left_out = "left out: too short a fit to tell modes apart"
+            rows.append([comparison["after"], f"{comparison['at_step']:,}", "-", "", "-", left_out])
         for name, trial in comparison["trials"].items():
             said = trial["failed"] or ("chosen" if name == comparison["after"] else "")
             rate = "-" if trial["interval"] is None else number(trial["rate"])

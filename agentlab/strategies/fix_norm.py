@@ -60,8 +60,9 @@ class FixNorm(torch.optim.Optimizer):
         whatever the optimiser made it (Hyperball, arXiv 2606.16899): a layer that begins at random then changes what it
         gives by about the share `lr` at most, so that one rate suits narrow and wide layers (arXiv 2310.17813).
 
-        `exponent`: to which power of Norm0 the raw rate grows, 2 for an optimiser whose steps grow with the gradient,
-        1 for one whose steps do not; told by its kind, if it is torch's own, and else taken to be 1.
+        `exponent`: to which power of Norm0 the raw rate grows: 2 for an optimiser whose steps grow with the gradient, 1
+        for one whose steps do not, 0 for one whose steps grow with the weights; told by its kind, if it is torch's own,
+        and else taken to be 1.
 
         As Stable-Baselines3's `optimizer_class` it takes parameters in place of the optimiser, which is then
         `base(parameters, **base_kwargs)`. Without a model, tensors are those whose gradients in the first 10 steps are
@@ -78,16 +79,15 @@ class FixNorm(torch.optim.Optimizer):
             raise TypeError(f"expected no options of an optimiser that is there already, found {sorted(base_kwargs)}")
         if isinstance(optimizer, torch.optim.LBFGS):
             raise ValueError("optimizer: expected one with a step of its own for each tensor, found LBFGS")
-        if exponent not in (None, 1, 2):
-            raise ValueError(f"exponent: expected 1 or 2, found {exponent}")
+        if exponent not in (None, 0, 1, 2):
+            raise ValueError(f"exponent: expected 0, 1 or 2, found {exponent}")
         for group in optimizer.param_groups:
             if not 0 < group["lr"] < math.inf:
                 raise ValueError(f"lr: expected a finite rate above 0, found {float(group['lr'])}")
         super().__init__([{"params": group["params"]} for group in optimizer.param_groups], dict(optimizer.defaults))
         self.optimizer = optimizer
         self.normalise_update = normalise_update
-        grows_with_gradient = isinstance(optimizer, torch.optim.SGD | torch.optim.ASGD)
-        self._exponent = exponent or (2 if grows_with_gradient else 1)
+        self._exponent = _usual_exponent(optimizer) if exponent is None else exponent
         self._share()
         if model is None:
             matrices = [tensor for tensor in self._tensors() if tensor.dim() > 1]
@@ -193,6 +193,12 @@ class FixNorm(torch.optim.Optimizer):
             if len(seen["cosines"]) >= WATCHED_STEPS and max(seen["cosines"]) <= PERPENDICULAR:
                 group["norm"] = _checked_norm(seen["name"], group["params"][0].dtype, seen["norm"], group)
         _require_some(self.norms)
+
+
+def _usual_exponent(optimizer: torch.optim.Optimizer) -> int:
+    if isinstance(optimizer, torch.optim.Adafactor):
+        return 0
+    return 2 if isinstance(optimizer, torch.optim.SGD | torch.optim.ASGD) else 1
 
 
 def _part(group: Mapping[str, Any], numbers: Sequence[int]) -> dict[str, Any]:

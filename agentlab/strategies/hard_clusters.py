@@ -80,7 +80,7 @@ class HardClusters(torch.utils.data.Sampler[int]):
     on before and fresh random ones fill the round, so that all rounds are equally long and the learning rate can be
     scheduled. Of the errors looked at, those made with most confidence come first, but for what is wrong with so much
     that the label is suspect: it is judged again, and what stays so several times in a row is listed in `quarantined`
-    and left out until a later look finds it right.
+    and left out until a later look finds it right or less surely wrong.
 
     >>> import torch
     >>> from agentlab.strategies import HardClusters, Judgement
@@ -185,6 +185,11 @@ class HardClusters(torch.utils.data.Sampler[int]):
         return self._size
 
     @property
+    def suspected(self) -> npt.NDArray[np.bool_]:
+        """Whether the label of each sample is suspect, not yet quarantined or already `(n_samples,)`."""
+        return self._rounds_wrong > 0
+
+    @property
     def quarantined(self) -> Indices:
         """The samples that are probably labelled wrongly."""
         return np.flatnonzero(self._rounds_wrong >= self._quarantine_after)
@@ -248,7 +253,7 @@ class HardClusters(torch.utils.data.Sampler[int]):
         parts: list[Judgement] = []
         n_wrong = n_seen = 0
         others_wanted = CANDIDATES * self._n_similar if self._source == "pool" else 0
-        least = max(len(again), min(self._n_errors, self._room) + others_wanted)
+        least = len(again) + min(self._n_errors, self._room) + others_wanted
         while n_seen < len(order) and (n_wrong < self._n_errors or n_seen < least):
             end = n_seen + LOOKED_AT_ONCE if n_wrong < self._n_errors else min(n_seen + LOOKED_AT_ONCE, least)
             with torch.no_grad():
@@ -261,15 +266,19 @@ class HardClusters(torch.utils.data.Sampler[int]):
                     f"features: expected finite numbers, found {part.features[~np.isfinite(part.features)][0]}"
                 )
             parts.append(part)
-            n_wrong += int(part.wrong.sum())
+            is_error = part.wrong & (self._rounds_wrong[order[n_seen:end]] == 0) & ~self._is_sure(part)
+            n_wrong += int(is_error.sum())
             n_seen += len(part.wrong)
         fields = ("wrong", "features", "confidence")
         return order[:n_seen], Judgement(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
 
     def _suspect(self, seen: Indices, judged: Judgement) -> None:
         """Counts in how many rounds in a row each sample was wrong with confidence."""
-        sure = judged.wrong & (judged.confidence >= self._quarantine_confidence)
-        self._rounds_wrong[seen] = np.where(sure, self._rounds_wrong[seen] + 1, 0)
+        self._rounds_wrong[seen] = np.where(self._is_sure(judged), self._rounds_wrong[seen] + 1, 0)
+
+    def _is_sure(self, judged: Judgement) -> npt.NDArray[np.bool_]:
+        """Which samples are wrong with so much confidence that their labels are suspect."""
+        return judged.wrong & (judged.confidence >= self._quarantine_confidence)
 
     def _fresh(self, rng: np.random.Generator, free: npt.NDArray[np.bool_], chosen: Indices) -> Indices:
         """Random samples that fill the round: those trained on least often, and at last some twice."""

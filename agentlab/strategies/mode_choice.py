@@ -20,6 +20,8 @@ from agentlab.strategies.snapshot import Snapshot, restore, take_snapshot
 
 SHARE = 0.04
 """What comparisons cost at most, as a share of the training in its fastest mode, where their length is not given."""
+LEAST_STEPS = 4
+"""A stage of fewer steps under each mode tells nothing of them: it is left out."""
 CLOCK_TICKS = 100
 """A stage has to last at least so many ticks of the clock, or its rate cannot be told."""
 
@@ -107,6 +109,7 @@ class Comparison:
     after: str
     """The one it goes on under."""
     trials: dict[str, Trial]
+    """What each mode showed; none where the stage was left out."""
     seconds: float
     """What the comparison took beyond the stage itself."""
 
@@ -119,6 +122,10 @@ class Comparison:
         """The one that `to_dict` was taken of."""
         trials = {name: Trial.from_dict(trial) for name, trial in values["trials"].items()}
         return cls(**{**values, "trials": trials})
+
+
+class NoChoiceError(ValueError):
+    """Modes cannot be compared: no loss is finite, none runs on this machine, or the clock does not tell them apart."""
 
 
 class ModeChoice:
@@ -193,7 +200,7 @@ class ModeChoice:
         if parallel and accuracy is None:
             raise ValueError("parallel: expected an accuracy to decide by: modes run at once cannot be timed")
         self.modes = {mode.name: mode for mode in known}
-        self.mode = names[1]
+        self._base, self.mode = names[:2]
         self.steps_done = 0
         self.comparisons: list[Comparison] = []
         self.skipped: dict[str, str] = {}
@@ -250,9 +257,10 @@ class ModeChoice:
                 self.skipped[name] = lack
                 del self.modes[name]
         if not self.modes:
-            raise ValueError(f"modes: expected one that runs on this machine, which lacks {self.skipped}")
+            raise NoChoiceError(f"modes: expected one that runs on this machine, which lacks {self.skipped}")
         if self.mode not in self.modes:
-            self.mode = next(iter(self.modes))
+            base, *optimised = [self._base, *(name for name in self.modes if name != self._base)]
+            self.mode = optimised[0] if optimised else base
 
     def _under(self, name: str, training: Training, batches: Iterable[Any]) -> Generator[Any, None, int]:
         """Steps under a mode; gives what each gave, and at last how many there were."""
@@ -272,43 +280,59 @@ class ModeChoice:
         start = take_snapshot(training)
         before = self.mode
         if self._accuracy is None:
-            runs, trials, self.mode = self._by_rate(training, batches, start)
+            compared = self._by_rate(training, batches, start, began_s)
         else:
-            runs, trials, self.mode = self._by_accuracy(training, batches, start, self._accuracy)
+            compared = self._by_accuracy(training, batches, start, self._accuracy)
+        if compared is None:
+            restore(training, start)
+            self.comparisons.append(Comparison(self.steps_done, before, self.mode, {}, self._clock() - began_s))
+            return []
+        runs, trials, self.mode = compared
         restore(training, runs[self.mode].end)
         extra_s = self._clock() - began_s - sum(runs[self.mode].times)
         self.comparisons.append(Comparison(self.steps_done, before, self.mode, trials, extra_s))
         return runs[self.mode].results
 
-    def _by_rate(self, training: Training, batches: Sequence[Any], start: Snapshot) -> Compared:
-        """Each mode twice, in an order in which a machine that gets faster or slower favours none."""
+    def _by_rate(self, training: Training, batches: Sequence[Any], start: Snapshot, began_s: float) -> Compared | None:
+        """Each mode twice, in an order in which a machine that gets faster or slower favours none.
+
+        None where so few steps are affordable that they would tell nothing; then the basic mode goes on if its steps
+        took less time while it warmed up.
+        """
         losses_before = training.probe()
-        warm = {name: self._timed(name, training, batches[: self._warmup_steps], start) for name in self.modes}
-        batches = batches[: self._affordable([run.times for run in warm.values()])]
-        runs = {name: self._timed(name, training, batches, start) for name in self.modes}
+        around_s = self._clock() - began_s  # a snapshot and a probe, as at the end of each mode
+        warm = {name: self._steps(name, training, batches[: self._warmup_steps], start)[1] for name in self.modes}
+        n_steps = self._affordable(list(warm.values()), self._clock() - began_s + len(self.modes) * around_s)
+        if self._share is not None and n_steps < LEAST_STEPS:
+            if self._base in warm and warm[self._base][-1:] < warm[self.mode][-1:]:
+                self.mode = self._base
+            return None
+        batches = batches[:n_steps]
+        runs = {name: self._run(name, training, batches, start) for name in self.modes}
         times = {
-            name: runs[name].times + self._timed(name, training, batches, start).times for name in reversed(self.modes)
+            name: runs[name].times + self._steps(name, training, batches, start)[1] for name in reversed(self.modes)
         }
         for name, taken in times.items():
             if sum(taken) < CLOCK_TICKS * self._tick_s:
-                raise ValueError(
+                raise NoChoiceError(
                     f"steps: expected a stage of at least {CLOCK_TICKS} ticks of the clock, {self._tick_s:g} s each, "
                     f"to tell modes apart; found {sum(taken):g} s under {name}"
                 )
         if not any(run.losses.isfinite().all() for run in runs.values()):
-            raise ValueError(f"loss: expected a finite one, found none under any of the modes {list(runs)}")
+            raise NoChoiceError(f"loss: expected a finite one, found none under any of the modes {list(runs)}")
         falls = {name: losses_before - run.losses for name, run in runs.items()}
         trials, winner = judged_by_rate(falls, times, len(batches), self.mode, self._seed)
-        warmed = {name: replace(trial, warmup_s=sum(warm[name].times)) for name, trial in trials.items()}
+        warmed = {name: replace(trial, warmup_s=sum(warm[name])) for name, trial in trials.items()}
         return runs, warmed, winner
 
-    def _affordable(self, warm: Sequence[Sequence[float]]) -> int:
-        """How many steps a stage may have, as the last steps of warming up took so long."""
+    def _affordable(self, warm: Sequence[Sequence[float]], spent_s: float) -> int:
+        """How many steps a stage may have, as the last steps of warming up took so long and all but steps takes so many
+        seconds."""
         if self._share is None or not self._warmup_steps:
             return self.steps
         step_s = [times[-1] for times in warm]
-        budget_s = self._share * min(step_s) - self._warmup_steps * sum(step_s)
-        return min(self.steps, max(1, int(budget_s / (2 * sum(step_s) - min(step_s)))))
+        budget_s = self._share * min(step_s) - spent_s
+        return min(self.steps, int(budget_s / (2 * sum(step_s) - min(step_s))))
 
     def _by_accuracy(
         self, training: Training, batches: Sequence[Any], start: Snapshot, accuracy: Callable[[Any], float]
@@ -320,7 +344,7 @@ class ModeChoice:
             with ProcessPoolExecutor(len(self.modes), mp_context=get_context("spawn")) as pool:
                 runs = dict(zip(self.modes, pool.map(apart, self.modes.values()), strict=True))
         else:
-            runs = {name: self._timed(name, training, batches, start) for name in self.modes}
+            runs = {name: self._run(name, training, batches, start) for name in self.modes}
         accuracies = {}
         for name, run in runs.items():
             restore(training, run.end)
@@ -328,15 +352,30 @@ class ModeChoice:
         trials, winner = judged_by_accuracy(accuracies, {name: run.times for name, run in runs.items()}, self.mode)
         return runs, trials, winner
 
-    def _timed(self, name: str, training: Training, batches: Sequence[Any], start: Snapshot) -> Run:
+    def _run(self, name: str, training: Training, batches: Sequence[Any], start: Snapshot) -> Run:
         return _run(self.modes[name], training, batches, start, self._clock)
+
+    def _steps(self, name: str, training: Training, batches: Sequence[Any], start: Snapshot) -> Stepped:
+        return _steps(self.modes[name], training, batches, start, self._clock)
 
 
 Compared: TypeAlias = tuple[dict[str, Run], dict[str, Trial], str]
 """The stage's runs and what they showed, by mode, and the mode to go on under."""
 
 
+Stepped: TypeAlias = tuple[list[Any], list[float]]
+"""What each step gave, and its seconds."""
+
+
 def _run(mode: Mode, training: Training, batches: Sequence[Any], start: Snapshot, clock: Callable[[], float]) -> Run:
+    """A stage from a snapshot under a mode, and where it ends."""
+    results, times = _steps(mode, training, batches, start, clock)
+    return Run(results, times, training.probe(), take_snapshot(training))
+
+
+def _steps(
+    mode: Mode, training: Training, batches: Sequence[Any], start: Snapshot, clock: Callable[[], float]
+) -> Stepped:
     """The steps of a stage from a snapshot under a mode."""
     restore(training, start)
     results, times = [], []
@@ -347,7 +386,7 @@ def _run(mode: Mode, training: Training, batches: Sequence[Any], start: Snapshot
                 results.append(training.step(batch))
             _wait_for(training.model)
             times.append(clock() - began_s)
-    return Run(results, times, training.probe(), take_snapshot(training))
+    return results, times
 
 
 def _run_apart(training: Training, batches: Sequence[Any], start: Snapshot, mode: Mode, threads: int) -> Run:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -81,6 +81,7 @@ def _lacks_compiler(model: nn.Module) -> str | None:
     return "a C++ compiler such as g++" if needs_one else None
 
 
+@cache
 def _runs(compiler: str) -> bool:
     try:
         return subprocess.run([*shlex.split(compiler), "--version"], capture_output=True).returncode == 0

@@ -113,6 +113,7 @@ class RandomPatience:
             "max_rounds": self.max_rounds,
             "rounds_done": self.rounds_done,
             "misses": self.misses,
+            "ties_count_as_misses": self._ties_count_as_misses,
             "best_round": self._best_round,
             "best_score": None if self._best_round is None else self._best_score,
         }
@@ -122,5 +123,6 @@ class RandomPatience:
         self.p, self.patience = state["p"], state["patience"]
         self.rounds, self.max_rounds = state["rounds"], state["max_rounds"]
         self.rounds_done, self.misses = state["rounds_done"], state["misses"]
+        self._ties_count_as_misses = state["ties_count_as_misses"]
         self._best_round = state["best_round"]
         self._best_score = -math.inf if self._best_round is None else state["best_score"]

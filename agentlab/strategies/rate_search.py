@@ -12,6 +12,8 @@ POINTS = 5
 FIRST_BUDGET = 1 / 3
 """Share of the whole budget that the first points are tried with."""
 MOST_WIDENINGS = 3
+WHOLE_TRIES = 3
+"""Rates tried on the whole budget before these alone say which is the best."""
 SAME = 0.02
 """Rates whose logarithms differ by less are one rate."""
 
@@ -64,6 +66,8 @@ class RateSearch:
         if max(first.values()) == -math.inf:
             return None
         whole = {_log(result): _score(result) for result in results if result.attempt.budget >= 1}
+        if len(whole) >= WHOLE_TRIES and max(whole.values()) == -math.inf:
+            return None
         for log in self._refined(first, whole):
             if _nearest(log, whole) is None:
                 return Attempt(math.exp(log), 1.0)

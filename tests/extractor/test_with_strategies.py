@@ -247,6 +247,50 @@ def test_labels_that_the_eye_cannot_learn_are_not_called_wrong(squares: Recordin
     assert entry["probably_wrong_labels"] == []
 
 
+class Flipped(StrategicSeams):
+    """Some frames have labels far from theirs."""
+
+    flipped = np.arange(3, 90, 15)
+
+    def sampler(self, data: Any, *rest: Any) -> Any:
+        low, high = data.labels.min(), data.labels.max()
+        data.labels[self.flipped] = np.where(data.labels[self.flipped] < (low + high) / 2, high, low)
+        self.places = [data.where(index) for index in self.flipped]
+        return super().sampler(data, *rest)
+
+
+def test_labels_that_are_wrong_are_found(squares: Recording, tmp_path: Path):
+    mining = HardClustersConfig(first_share=0.5, looks=1.0, quarantine_after=2, clusters=3, cost=1.0)
+    seams = Flipped(Strategies(("hard-clusters",), mining))
+    config = replace(CONFIG, epochs=120, batch_size=8, features=32, channels=8, keypoints=8)
+    extractor = fit([squares], config, tmp_path / "out", seams=seams, **OPTIONS)
+    assert ledger(extractor)["strategies"]["hard-clusters"]["probably_wrong_labels"] == seams.places
+
+
+def test_a_fit_that_diverges_with_hard_clusters_says_so(squares: Recording, tmp_path: Path):
+    seams = StrategicSeams(Strategies(("hard-clusters",), MINING))
+    with pytest.raises(InputError, match="fit: the loss became nan: the fit diverged"):
+        fit([squares], replace(LONGER, learning_rate=1e30), tmp_path / "out", seams=seams, **OPTIONS)
+
+
+def test_norms_are_kept_with_a_fit_that_is_interrupted(squares: Recording, tmp_path: Path):
+    """Also when other weights would be drawn first, as by another version of torch."""
+
+    class Larger(StrategicSeams):
+        def prepare(self, eye: Any) -> None:
+            for layer in eye.network.hidden_layers:
+                layer.weight.data.mul_(3)
+            super().prepare(eye)
+
+    strategies = Strategies(("fixnorm",))
+    options: dict[str, Any] = {**OPTIONS, "checkpoint": tmp_path / "kept"}
+    first, second = StrategicSeams(strategies), Larger(strategies)
+    with pytest.raises(KeyboardInterrupt):
+        fit([squares], LONGER, tmp_path / "out", seams=first, metrics=Interrupt(2), **options)
+    fit([squares], LONGER, tmp_path / "out", seams=second, **options)
+    assert second.entries()["fixnorm"]["norms"] == pytest.approx(first.entries()["fixnorm"]["norms"], rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("strategies", "message"),
     [

@@ -32,16 +32,26 @@ def strategies(tmp_path: Path) -> dict[str, object]:
     """What a ledger says of each strategy."""
     recording = recorded(CATCH, tmp_path / "played", episodes=1)
     place = {"recording": str(recording.path), "episode": 0, "step": 3}
-    mined = ROUND | {"random": 2, "errors": 4, "similar": 2, "replayed": 1, "looked_at": 12, "clusters": 1}
+    mined = ROUND | {
+        "random": 2,
+        "errors": 4,
+        "similar": 2,
+        "replayed": 1,
+        "looked_at": 12,
+        "clusters": 1,
+        "quarantined": 2_345,
+    }
     trials = {"float32": trial(0.42), "bfloat16": trial(0.77), "odd": trial(None, "the loss was not finite")}
+    left_out = {"at_step": 90, "before": "bfloat16", "after": "bfloat16", "trials": {}, "seconds": 0.1}
     comparison = {"at_step": 30, "before": "bfloat16", "after": "bfloat16", "trials": trials, "seconds": 2.5}
+    comparisons = [comparison, left_out]
     return {
         "hard-clusters": {
             "rounds": [ROUND, mined],
             "clusters": [[place, place | {"recording": "gone"}]],
             "probably_wrong_labels": [place | {"step": 7}],
         },
-        "mode-choice": {"mode": "bfloat16", "skipped": {"compiled": "a C++ compiler"}, "comparisons": [comparison]},
+        "mode-choice": {"mode": "bfloat16", "skipped": {"compiled": "a C++ compiler"}, "comparisons": comparisons},
         "fixnorm": {"norms": [2.5]},
     }
 
@@ -80,8 +90,9 @@ def test_each_strategy_says_what_it_did(run: Path, strategies: dict[str, object]
     text = text_of(page, "strategies")
     assert "Fitted with hard-clusters, mode-choice, fixnorm." in text
     assert "2 random, 4 errors, 2 similar, 1 replayed in the last round" in text
-    assert "Frames that are probably labelled wrongly, to be looked at: 1" in text
+    assert "Frames that are probably labelled wrongly, to be looked at: 2,345" in text
     assert "the loss was not finite" in text
+    assert "left out: too short a fit to tell modes apart" in text
     assert "compiled: skipped, for this machine lacks a C++ compiler." in text
     assert "Norms of the weights of hidden layers." in text
     section = page[page.index('id="strategies"') :].split("</section>")[0]

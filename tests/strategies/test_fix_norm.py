@@ -175,7 +175,7 @@ def test_norms_do_not_drift_in_1000_steps(make, normalise_update):
         assert abs(norm / begun - 1) <= 1e-6
 
 
-@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam])
+@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam, torch.optim.Adafactor])
 @pytest.mark.parametrize("factor", [0.1, 30.0])
 def test_how_large_weights_began_changes_nothing(make, factor):
     """The effective rate alone controls the steps; the normalisation's small constant and Adam's keep it from exact."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
@@ -278,12 +279,43 @@ def test_going_on_from_its_state_keeps_mode_and_stages():
     assert resumed.comparisons[0] == choice.comparisons[0]
 
 
+@dataclass
+class SlowProbe(Loop):
+    probe_s: float = 0.0
+
+    def probe(self) -> torch.Tensor:
+        CLOCK.now_s += self.probe_s
+        return super().probe()
+
+
+def test_a_stage_too_short_to_tell_anything_is_left_out():
+    modes = [timed_mode("base", 0.01), timed_mode("other", 0.02), timed_mode("third", 0.03)]
+    choice = ModeChoice(modes, total_steps=200, stages=[100], clock=CLOCK, tick_s=1e-6)
+    loop = training()
+    assert len(list(choice.run(loop, batches(200)))) == 200
+    (comparison,) = choice.comparisons
+    assert comparison.trials == {}
+    assert (comparison.before, comparison.after) == ("other", "base")
+    whole = training()
+    for batch in batches(200):
+        whole.step(batch)
+    assert equal(loop, whole)
+
+
+def test_where_the_first_optimised_mode_is_lacking_the_next_one_begins():
+    lacking = replace(timed_mode("second", 0.01), lacks=lambda _: "a thing")
+    choice = ModeChoice([timed_mode("base", 0.02), lacking, timed_mode("third", 0.01)], total_steps=20)
+    list(choice.run(training(), batches(20)))
+    assert choice.mode == "third"
+
+
 @pytest.mark.parametrize(("base_s", "other_s"), [(0.01, 0.01), (0.01, 0.02), (0.02, 0.01), (0.01, 0.04), (0.04, 0.01)])
 def test_comparisons_take_at_most_a_twentieth_of_the_time(base_s, other_s):
+    """Whatever is done for a comparison: here probes take as long as five steps."""
     modes = [timed_mode("base", base_s), timed_mode("other", other_s)]
     choice = ModeChoice(modes, total_steps=2_000, stages=[0, 1_000], clock=CLOCK, tick_s=1e-6)
     began_s = CLOCK.now_s
-    list(choice.run(training(), batches(2_000)))
+    list(choice.run(SlowProbe(**vars(training()), probe_s=5 * base_s), batches(2_000)))
     assert len(choice.comparisons) == 2
     assert choice.steps_done == 2_000
     assert CLOCK.now_s - began_s <= 1.05 * 2_000 * min(base_s, other_s)
