@@ -82,10 +82,23 @@ def test_modes_are_measured_by_the_time_to_what_the_worse_one_reaches(tmp_path: 
     (case,) = found["cases"]
     assert set(case["seconds_to_target"]) == {"float32", "bfloat16", "mode choice"}
     assert case["chosen"] in ("float32", "bfloat16")
-    assert case["best"] in ("float32", "bfloat16")
     assert 0 < case["probing"] < 1
-    assert "Pong" in mode_choice.table(found)
+    assert found["games"]["Pong"]["best"] in ("float32", "bfloat16")
+    case["seconds_to_target"]["mode choice"] = None
+    assert "never" in mode_choice.table(found)
     assert drawn({"mode-choice": found}, tmp_path) == ["mode-choice.svg"]
+
+
+def test_the_best_fixed_mode_is_that_of_the_lower_median():
+    names = ("float32", "bfloat16", "mode choice")
+    seconds = [(10.0, 8.0, 8.0), (10.0, 8.0, 8.4), (10.0, 30.0, 9.0), (11.0, 8.0, 8.4), (9.0, 8.0, None)]
+    cases = [{"seconds_to_target": dict(zip(names, row, strict=True))} for row in seconds]
+    row = mode_choice._against_best(cases)
+    assert row["best"] == "bfloat16"
+    assert row["against_best"] == pytest.approx(8.4 / 8.0)
+    low, high = row["against_best_ci95"]
+    assert low <= row["against_best"]
+    assert high is None or high >= row["against_best"]
 
 
 def test_the_time_to_a_target_is_taken_between_two_looks_and_never_made_up():
@@ -130,11 +143,16 @@ def test_a_window_is_of_all_good_rates():
 
 
 def test_patience_is_measured_on_searches_of_trained_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pools = np.random.default_rng(0).normal(95, 1, (5, random_patience.NETWORKS)).tolist()
-    parts = ("validation", "test")
-    monkeypatch.setattr(random_patience, "_pool", lambda _, split, *_rest: dict.fromkeys(parts, pools[split]))
+    """Test accuracy is validation accuracy less a number of the split."""
+    pools = np.random.default_rng(0).normal(95, 1, (5, random_patience.NETWORKS))
+    tests = pools - np.arange(5)[:, None]
+    monkeypatch.setattr(
+        random_patience, "_pool", lambda _, split, *_rest: {"validation": pools[split], "test": tests[split]}
+    )
     found = random_patience.measure(tmp_path, seeds=5, progress=NoProgress())
     rules = found["rules"]
+    best = [pools[curve % 5].max() - curve % 5 for curve in range(200)]
+    assert np.all(np.array(rules["whole budget"]["accuracy"]) <= np.array(best) + 1e-9)
     whole, drawn_at_random, fixed, thrifty, optuna = rules.values()
     assert whole["share_of_rounds"] == 1
     assert whole["gap_pp"] == 0
