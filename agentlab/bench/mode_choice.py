@@ -117,8 +117,8 @@ def table(found: Mapping[str, Any]) -> str:
         within = f" ({_shown(interval[0], '.2f')} to {_shown(interval[1], '.2f')})" if interval else ""
         right = sum(case["chosen"] == row["best"] for case in found["cases"] if case["game"] == game)
         lines.append(
-            f"{game}: {_shown(row['against_best'], '.2f')}x{within} the time of {row['best']}, the best fixed mode, which was "
-            f"chosen in {right} of {found['seeds']}"
+            f"{game}: {_shown(row['against_best'], '.2f')}x{within} the time of {row['best']}, the best fixed mode, "
+            f"which was chosen in {right} of {found['seeds']}"
         )
     probing = np.median([case["probing"] for case in found["cases"]])
     return "\n".join([*lines, f"probing: {probing:.1%} of the time (median)"])
