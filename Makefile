@@ -13,7 +13,7 @@ demo: .venv/installed ## the whole pipeline on the sample recording of Catch (a 
 	$(BIN)/agentlab run catch --recordings samples:catch --out $(OUT) --force
 
 test: .venv/installed ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed ## lint, format and types
 	$(BIN)/ruff check .

@@ -11,6 +11,9 @@ import pytest
 
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # both as the command does, and in force only before OpenCV and
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch are imported
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # one of several processes of tests keeps to a core of its own
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 from command import Command, Outcome
 from tiny import SQUARE, fitted, recorded

@@ -62,7 +62,7 @@ def test_killed_at_any_moment_no_trial_is_lost_or_run_twice(command: list[str], 
     arguments = [sys.executable, "-m", "agentlab", *command, "--trials", "3"]
     rng = random.Random(0)
     ended = []
-    for _ in range(4):
+    for _ in range(3):
         with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             stop_at = rng.randint(1, 12)

@@ -22,11 +22,11 @@ README = (ROOT / "README.md").read_text()
 SMALL = {
     "run": "--extractor.epochs 1 --head.total-steps 320 --head.n-envs 2 --head.dqn.learning-starts 100 "
     "--evaluate.episodes 2 --record.episodes 3",
-    "fit": "--epochs 1",
+    "fit": "--epochs 1 --frames 4000",
     "train": "--total-steps 320 --n-envs 2 --dqn.learning-starts 100",
     "record": "--episodes 3",
     "evaluate": "--episodes 2",
-    "search": "--trials 2 --extractor.epochs 1",
+    "search": "--trials 2 --extractor.epochs 1 --extractor.frames 4000",
 }
 
 

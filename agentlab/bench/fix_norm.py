@@ -109,8 +109,7 @@ def measure(out: Path, *, seeds: int, progress: Progress) -> dict[str, Any]:
     times as wide; searches FixNorm's rate with few trials and with many.
 
     FixNorm's are networks of scale-invariant layers, others of plain ones, and AdamW's of both and also of plain ones
-    with layer normalisation. Raises
-    `MissingExtraError` without the library that AdamP is of.
+    with layer normalisation. Raises `MissingExtraError` without the library that AdamP is of.
     """
     adamp(nn.Linear(1, 1), 1.0)
     with one_process_a_core() as pool:
@@ -154,7 +153,6 @@ def _sweep(
 ) -> list[list[float]]:
     """Test accuracies in per cent, a list a rate with one a seed."""
     title = f"{name}, {depth} layers of {width}" + (f", {optimizer}" if optimizer else "")
-
     trainings = [
         Training(name, rate, depth, EPOCHS, seed, width, optimizer)
         for rate in _rates(WAYS[name])

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.fits import fitted
 from agentlab.bench.labelled_games import GAMES, recorded
-from agentlab.bench.pairs import Games, difference_pp, gap_pp, paired, read, share, with_interval
+from agentlab.bench.pairs import Games, draw_gaps, gap_pp, read, share, with_interval
 from agentlab.bench.rivals import RS2, InfoBatch, SelectiveBackprop
 from agentlab.extractor import StrategicSeams
 from agentlab.extractor.dataset import FrameDataset
@@ -23,8 +22,9 @@ COST = 0.5
 SUBSET = 0.1
 FLIPPED = 0.05
 
+FULL = "all frames"
 METHODS: Mapping[str, Any] = {
-    "all frames": Seams,
+    FULL: Seams,
     "hard clusters": lambda: StrategicSeams(Strategies(("hard-clusters",), HardClustersConfig(cost=COST))),
     "RS2": lambda: RS2(SUBSET, COST),
     "InfoBatch": lambda: InfoBatch(COST),
@@ -93,7 +93,7 @@ def _overall(games: Games) -> dict[str, Any]:
     from RS2's on the same labels, in percentage points with intervals, at which share of full data's cost and time."""
     overall = {}
     for method in next(iter(games.values())):
-        gap, gap_ci95 = gap_pp(games, method, "all frames")
+        gap, gap_ci95 = gap_pp(games, method, FULL)
         rs2, rs2_ci95 = gap_pp(games, method, "RS2, labels flipped" if "flipped" in method else "RS2")
         overall[method] = {
             "read": read(games, method),
@@ -101,7 +101,7 @@ def _overall(games: Games) -> dict[str, Any]:
             "gap_pp_ci95": gap_ci95,
             "against_rs2_pp": rs2,
             "against_rs2_pp_ci95": rs2_ci95,
-            **{name: share(games, method, "all frames", name) for name in ("cost", "seconds")},
+            **{name: share(games, method, FULL, name) for name in ("cost", "seconds")},
         }
     return overall
 
@@ -123,16 +123,7 @@ def table(found: Mapping[str, Any]) -> str:
 
 def plot(found: Mapping[str, Any], path: Path) -> None:
     """A row a method: how far the share read is from that with all frames, a dot a fit."""
-    rows = [method for method in found["overall"] if method != "all frames"]
-    with drawn(path, 8, 0.8 + 0.45 * len(rows)) as axes:
-        for place, method in enumerate(reversed(rows)):
-            gaps = np.concatenate(paired(found["games"], method, "all frames", difference_pp))
-            axes.plot(gaps, [place] * len(gaps), "o", color=BLUE if "hard" in method else GREY, alpha=0.5, markersize=5)
-            axes.plot(
-                [found["overall"][method]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5
-            )
-        axes.axvline(0, color=GREY, linewidth=1)
-        axes.set_yticks(range(len(rows)), list(reversed(rows)))
-        axes.set_xlabel(
-            f"share of labels read against all frames, percentage points, at {found['cost']:.0%} of the cost"
-        )
+    rows = {method: method for method in found["overall"] if method != FULL}
+    draw_gaps(
+        path, found["games"], rows, FULL, f"percentage points against all frames, at {found['cost']:.0%} of the cost"
+    )

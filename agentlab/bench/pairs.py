@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.statistics import bootstrap_interval
 
 Fit: TypeAlias = Mapping[str, Any]
@@ -48,3 +50,16 @@ def with_interval(row: Mapping[str, Any], name: str) -> str:
     """A number of a row and its interval, as `+0.10 (-0.05 to +0.20)`."""
     interval = row[f"{name}_ci95"]
     return f"{row[name]:+.2f}" + (f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else "")
+
+
+def draw_gaps(path: Path, games: Games, rows: Mapping[str, str], other: str, unit: str) -> None:
+    """Draws a row a method, by what the row is called: how far the share read is from another's, a dot a fit."""
+    with drawn(path, 8, 0.9 + 0.45 * len(rows)) as axes:
+        for place, method in enumerate(rows.values()):
+            gaps = np.concatenate(paired(games, method, other, difference_pp))
+            axes.plot(gaps, [place] * len(gaps), "o", color=GREY, alpha=0.5, markersize=5)
+            axes.plot(np.median(gaps), place, "|", color=BLUE, markersize=16, markeredgewidth=2.5)
+        axes.axvline(0, color=GREY, linewidth=1)
+        axes.set_yticks(range(len(rows)), list(rows))
+        axes.invert_yaxis()
+        axes.set_xlabel(f"share of labels read, {unit}")

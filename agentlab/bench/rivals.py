@@ -10,15 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agentlab.extractor.dataset import Batch, FrameDataset
+from agentlab.extractor.dataset import Batch, FrameDataset, Indices
 from agentlab.extractor.learner import Learner, PlainStages, Seams, StageRunner, StageSampler
 from agentlab.progress import Task
 from agentlab.strategies.ledger import COST_OF_TRAINING
 
 if TYPE_CHECKING:
     from agentlab.recipe import ExtractorConfig
-
-Indices = npt.NDArray[np.int64]
 
 PRUNED = 0.5
 """InfoBatch: probability with which a sample of less than the mean loss is left out."""

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.fits import fitted
 from agentlab.bench.labelled_games import recorded
-from agentlab.bench.pairs import difference_pp, gap_pp, paired, read, share, with_interval
+from agentlab.bench.pairs import draw_gaps, gap_pp, read, share, with_interval
 from agentlab.extractor import StrategicSeams
 from agentlab.progress import Progress
 from agentlab.recipe import ExtractorConfig, Strategies
@@ -60,13 +57,7 @@ def table(found: Mapping[str, Any]) -> str:
 
 def plot(found: Mapping[str, Any], path: Path) -> None:
     """A row for what was used: how far the share read is from that without, a dot a fit."""
-    rows = [name for name in found["overall"] if name != PLAIN]
-    with drawn(path, 8, 1.0 + 0.45 * len(rows)) as axes:
-        for place, name in enumerate(reversed(rows)):
-            gaps = np.concatenate(paired(found["games"], name, PLAIN, difference_pp))
-            axes.plot(gaps, [place] * len(gaps), "o", color=GREY, alpha=0.5, markersize=5)
-            axes.plot([found["overall"][name]["gap_pp"]], [place], "|", color=BLUE, markersize=16, markeredgewidth=2.5)
-        axes.axvline(0, color=GREY, linewidth=1)
-        names = [f"{name}: {found['overall'][name]['seconds']:.0%} of the time" for name in reversed(rows)]
-        axes.set_yticks(range(len(rows)), names)
-        axes.set_xlabel("share of labels read against no strategy, percentage points")
+    rows = {
+        f"{name}: {row['seconds']:.0%} of the time": name for name, row in found["overall"].items() if name != PLAIN
+    }
+    draw_gaps(path, found["games"], rows, PLAIN, "percentage points against no strategy")

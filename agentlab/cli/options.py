@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from agentlab import recipe as recipes
 from agentlab.errors import InputError, nearest
 from agentlab.fields import describe, fits, flatten, from_text, out_of_range
-from agentlab.recipe import Strategy
+from agentlab.recipe import Recipe, Strategy
 
 Options = TypeVar("Options", bound="Common")
 
@@ -85,6 +86,21 @@ def strategies_named(args: Sequence[str]) -> list[str]:
         else:
             plain.append(arg)
     return [*plain, "--strategies", *names] if names else plain
+
+
+def recipe_named(command: str, options: type[Common], args: Sequence[str]) -> tuple[str, Recipe, list[str]]:
+    """The recipe that stands first among the arguments of a command, its name, and the other arguments.
+
+    `--help` in its place shows the help of `options`; raises `InputError` where there is none.
+    """
+    if not args or args[0].startswith("-"):
+        if {"-h", "--help"} & set(args):
+            parse(options, ["--help"], f"{command} RECIPE")
+        known = ", ".join(recipes.built_in())
+        found = repr(args[0]) if args else "nothing"
+        raise InputError(f"agentlab {command}: expected a RECIPE first ({known}, or a YAML file), found {found}")
+    name, *rest = strategies_named(args)
+    return name, recipes.load(recipes.find(name)), rest
 
 
 def _known_strategies(text: str) -> list[str]:

@@ -12,9 +12,8 @@ import tyro
 
 from agentlab import recipe as recipes
 from agentlab.cli.evaluate import summary
-from agentlab.cli.options import Common, parse, strategies_named
+from agentlab.cli.options import Common, parse, recipe_named
 from agentlab.cli.result import Result
-from agentlab.errors import InputError
 from agentlab.recipe import Recipe
 
 
@@ -51,14 +50,7 @@ class Options(Folder):
 
 def read(args: Sequence[str]) -> Options:
     """The options, with the recipe that is named first as the default of every field."""
-    if not args or args[0].startswith("-"):
-        if {"-h", "--help"} & set(args):
-            parse(Folder, ["--help"], "run RECIPE")
-        known = ", ".join(recipes.built_in())
-        found = repr(args[0]) if args else "nothing"
-        raise InputError(f"agentlab run: expected a RECIPE first ({known}, or a YAML file), found {found}")
-    name, *rest = strategies_named(args)
-    base = recipes.load(recipes.find(name))
+    name, base, rest = recipe_named("run", Folder, args)
     default = Options(out=Path("runs") / Path(name).stem, recipe=base)
     options = parse(Options, rest, f"run {name}", default, compact=True)
     return dataclasses.replace(options, recipe=recipes.resolve(options.recipe, base))

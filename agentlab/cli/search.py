@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from agentlab import recipe as recipes
-from agentlab.cli.options import Common, parse, strategies_named
+from agentlab.cli.options import Common, parse, recipe_named
 from agentlab.cli.result import Result
 from agentlab.errors import InputError
 from agentlab.recipe import Count, Positive, Recipe
@@ -61,14 +61,7 @@ class Options(Folder):
 
 def read(args: Sequence[str]) -> Options:
     """The options, with the recipe that is named first as the default of every field."""
-    if not args or args[0].startswith("-"):
-        if {"-h", "--help"} & set(args):
-            parse(Folder, ["--help"], "search RECIPE")
-        known = ", ".join(recipes.built_in())
-        found = repr(args[0]) if args else "nothing"
-        raise InputError(f"agentlab search: expected a RECIPE first ({known}, or a YAML file), found {found}")
-    name, *rest = strategies_named(args)
-    base = recipes.load(recipes.find(name))
+    name, base, rest = recipe_named("search", Folder, args)
     default = Options(out=Path("search") / Path(name).stem, recipe=base)
     options = parse(Options, rest, f"search {name}", default, compact=True)
     if options.trials is None and options.timeout is None and "random-patience" not in options.recipe.strategies:

@@ -77,8 +77,8 @@ def test_a_fit_with_strategies_is_measured_beside_one_without(tmp_path: Path):
 
 @pytest.mark.usefixtures("one_short_game")
 def test_modes_are_measured_by_the_time_to_what_the_worse_one_reaches(tmp_path: Path):
-    config = ExtractorConfig(epochs=12, channels=2, keypoints=4, features=8, batch_size=8)
-    found = mode_choice.measure(tmp_path, frames=1_500, seeds=1, config=config, progress=NoProgress())
+    config = ExtractorConfig(epochs=6, channels=2, keypoints=4, features=8, batch_size=8)
+    found = mode_choice.measure(tmp_path, frames=1_200, seeds=1, config=config, progress=NoProgress())
     (case,) = found["cases"]
     assert set(case["seconds_to_target"]) == {"float32", "bfloat16", "mode choice"}
     assert case["chosen"] in ("float32", "bfloat16")
@@ -116,15 +116,15 @@ def test_what_is_kept_is_made_again_for_other_settings(tmp_path: Path):
 
 
 def test_rates_are_swept_for_each_optimizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(fix_norm, "POINTS", 6)
-    monkeypatch.setattr(fix_norm, "EPOCHS", 0.5)
+    monkeypatch.setattr(fix_norm, "POINTS", 4)
+    monkeypatch.setattr(fix_norm, "EPOCHS", 0.25)
     monkeypatch.setattr(fix_norm, "MANY", 3)
     found = fix_norm.measure(tmp_path, seeds=1, progress=NoProgress())
     assert found["depths"].keys() == {"2", "6"}
     for of_depth in found["depths"].values():
         assert set(of_depth) == set(fix_norm.WAYS)
         for row in of_depth.values():
-            assert np.shape(row["accuracies"]) == (6, 1)
+            assert np.shape(row["accuracies"]) == (4, 1)
             assert row["width"] >= 1
         assert of_depth["FixNorm"]["moves"]["best_rate"] >= 1
     assert found["searches"][0].keys() == {fix_norm.RATES, fix_norm.TPE, fix_norm.GRID}
