@@ -55,7 +55,9 @@ def test_random_patience_ends_it(command: list[str], tmp_path: Path, agentlab: C
     assert outcome.code == 0, outcome.err
     patience = found(tmp_path)["patience"]
     assert patience["rounds_done"] == len(found(tmp_path)["trials"]) <= patience["max_rounds"] == 4
-    assert f"Patience drawn: {patience['patience']}" in (tmp_path / "s" / "search.html").read_text()
+    page = (tmp_path / "s" / "search.html").read_text()
+    assert f"Patience drawn: {patience['patience']}" in page
+    assert ("It saved none." in page) == (patience["rounds_done"] >= patience["rounds"])
 
 
 def test_killed_at_any_moment_no_trial_is_lost_or_run_twice(command: list[str], tmp_path: Path):

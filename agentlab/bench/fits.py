@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agentlab.artefact import META, read_json, write_json
 from agentlab.bench import machine
+from agentlab.bench.parallel import one_process_a_core, outcomes
 from agentlab.bench.runs import code
 from agentlab.extractor import fit
 from agentlab.extractor.learner import Seams
 from agentlab.fields import to_plain
-from agentlab.progress import Progress
+from agentlab.progress import NoProgress, Progress
 from agentlab.recipe import ExtractorConfig
 from agentlab.recording import Recording
 
@@ -46,28 +47,53 @@ def kept(path: Path, settings: Mapping[str, Any], make: Callable[[], dict[str, A
     return dict(result)
 
 
-def fitted(
-    path: Path, recording: Recording, config: ExtractorConfig, seams: Seams, seed: int, progress: Progress
-) -> dict[str, Any]:
-    """What came of a fit, kept in `path`: the share of labels read on held-out episodes, its cost and seconds, and the
-    held-out loss over time."""
-    settings = {"recording": recording.fingerprint(), "config": to_plain(config), "seed": seed}
-    return kept(path, settings, lambda: _fitted(recording, config, seams, seed, progress))
+@dataclass(frozen=True)
+class Fit:
+    """One fit of a measurement, by what it is to be made of."""
+
+    path: Path
+    """The file that keeps what comes of it."""
+    recording: Path
+    config: ExtractorConfig
+    seams: Seams
+    seed: int
 
 
-def _fitted(
-    recording: Recording, config: ExtractorConfig, seams: Seams, seed: int, progress: Progress
-) -> dict[str, Any]:
-    progress.say(f"fits on {recording.path}, seed {seed}")
+def fitted(fit: Fit, progress: Progress, threads: int = 0) -> dict[str, Any]:
+    """What came of a fit: the share of labels read on held-out episodes, its cost and seconds, the held-out loss over
+    time and what its strategies did."""
+    recording = Recording(fit.recording)
+    settings = {
+        "recording": recording.fingerprint(),
+        "config": to_plain(fit.config),
+        "seed": fit.seed,
+        "threads": threads,
+    }
+    return kept(fit.path, settings, lambda: _fitted(fit, recording, threads, progress))
+
+
+def fitted_side_by_side(fits: Sequence[Fit], name: str, progress: Progress) -> list[dict[str, Any]]:
+    """What came of each fit, one on each core at a time."""
+    with one_process_a_core() as pool:
+        return outcomes(pool, _fitted_on_one_core, fits, name, progress, unit="fits")
+
+
+def _fitted_on_one_core(fit: Fit) -> dict[str, Any]:
+    return fitted(fit, NoProgress(), threads=1)
+
+
+def _fitted(planned: Fit, recording: Recording, threads: int, progress: Progress) -> dict[str, Any]:
+    progress.say(f"fits on {recording.path}, seed {planned.seed}")
     with tempfile.TemporaryDirectory() as folder:
         timeline = Timeline(time.perf_counter(), [])
         extractor = fit(
             [recording],
-            config,
+            planned.config,
             Path(folder) / "extractor",
-            seed=seed,
+            seed=planned.seed,
             device="cpu",
-            seams=seams,
+            threads=threads,
+            seams=planned.seams,
             metrics=timeline,
             progress=progress,
         )

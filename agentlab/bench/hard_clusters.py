@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agentlab.bench.fits import fitted
+from agentlab.bench.fits import Fit, fitted_side_by_side
 from agentlab.bench.labelled_games import GAMES, recorded
 from agentlab.bench.pairs import Games, draw_gaps, gap_pp, read, share, with_interval
 from agentlab.bench.rivals import RS2, InfoBatch, SelectiveBackprop
@@ -55,37 +55,28 @@ class Flipped(Seams):
 def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, progress: Progress) -> dict[str, Any]:
     """Fits each game with each method and seed, also with 5% of the labels flipped, all at half the cost of all frames.
 
-    Each method's learning rate decays over its whole budget.
+    Each method's learning rate decays over its whole budget; each fit has a core of its own.
     """
     recordings = recorded(GAMES, frames, out / "frames", progress)
-    games: dict[str, Any] = {}
-    for game, recording in recordings.items():
-        found: dict[str, list[dict[str, Any]]] = {}
-        for seed in range(seeds):
-            for method in METHODS:
-                found.setdefault(method, []).append(_fit(out, game, recording, method, seed, 0.0, config, progress))
-            for method in FLIPPED_METHODS:
-                name = f"{method}, labels flipped"
-                found.setdefault(name, []).append(_fit(out, game, recording, method, seed, FLIPPED, config, progress))
-        games[game] = found
+    ways = [*((method, 0.0) for method in METHODS), *((method, FLIPPED) for method in FLIPPED_METHODS)]
+    cases = [(game, seed, *way) for game in recordings for seed in range(seeds) for way in ways]
+    fits = [
+        _fit(out, recordings[game].path, game, seed, method, flipped, config) for game, seed, method, flipped in cases
+    ]
+    games: dict[str, dict[str, list[dict[str, Any]]]] = {game: {} for game in recordings}
+    for (game, _, method, flipped), result in zip(
+        cases, fitted_side_by_side(fits, "hard-clusters", progress), strict=True
+    ):
+        found = {name: result[name] for name in ("read", "cost", "seconds", "timeline")}
+        games[game].setdefault(f"{method}, labels flipped" if flipped else method, []).append(found)
     return {"frames": frames, "seeds": seeds, "cost": COST, "games": games, "overall": _overall(games)}
 
 
-def _fit(
-    out: Path,
-    game: str,
-    recording: Any,
-    method: str,
-    seed: int,
-    flipped: float,
-    config: ExtractorConfig,
-    progress: Progress,
-) -> dict[str, Any]:
+def _fit(out: Path, recording: Path, game: str, seed: int, method: str, flipped: float, config: ExtractorConfig) -> Fit:
     name = f"{method}{' flipped' if flipped else ''}".replace(" ", "-")
     seams = METHODS[method]()
     path = out / "hard-clusters" / game / f"{name}-{seed}.json"
-    result = fitted(path, recording, config, Flipped(seams, flipped) if flipped else seams, seed, progress)
-    return {name: result[name] for name in ("read", "cost", "seconds", "timeline")}
+    return Fit(path, recording, config, Flipped(seams, flipped) if flipped else seams, seed)
 
 
 def _overall(games: Games) -> dict[str, Any]:

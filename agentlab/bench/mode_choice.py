@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentlab.bench.drawing import BLUE, GREY, drawn
-from agentlab.bench.fits import fitted
+from agentlab.bench.fits import Fit, fitted
 from agentlab.bench.labelled_games import recorded
 from agentlab.extractor import StrategicSeams
 from agentlab.extractor.learner import Seams
@@ -86,8 +86,10 @@ def _fit(
 ) -> dict[str, Any]:
     path = out / "mode-choice" / game / f"{name.replace(' ', '-')}-{seed}.json"
     if name == CHOSEN:
-        return fitted(path, recording, config, StrategicSeams(Strategies(("mode-choice",))), seed, progress)
-    return fitted(path, recording, replace(config, precision=name), Seams(), seed, progress)  # type: ignore[arg-type]
+        seams = StrategicSeams(Strategies(("mode-choice",)))
+        return fitted(Fit(path, recording.path, config, seams, seed), progress)
+    in_mode = replace(config, precision=name)  # type: ignore[arg-type]
+    return fitted(Fit(path, recording.path, in_mode, Seams(), seed), progress)
 
 
 def _time_to(timeline: Sequence[Sequence[float]], target: float) -> float | None:

@@ -11,18 +11,18 @@ import numpy as np
 from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.statistics import bootstrap_interval
 
-Fit: TypeAlias = Mapping[str, Any]
-"""What `fits.fitted` gives of one."""
-Games: TypeAlias = Mapping[str, Mapping[str, Sequence[Fit]]]
+Outcome: TypeAlias = Mapping[str, Any]
+"""What `fits.fitted` gives of a fit."""
+Games: TypeAlias = Mapping[str, Mapping[str, Sequence[Outcome]]]
 """Results by game, method and seed."""
 
 
-def paired(games: Games, method: str, other: str, compared: Callable[[Fit, Fit], float]) -> list[list[float]]:
+def paired(games: Games, method: str, other: str, compared: Callable[[Outcome, Outcome], float]) -> list[list[float]]:
     """A method's fits beside another's with the same seeds, a list a game."""
     return [[compared(run, its) for run, its in zip(runs[method], runs[other], strict=True)] for runs in games.values()]
 
 
-def difference_pp(run: Fit, its: Fit) -> float:
+def difference_pp(run: Outcome, its: Outcome) -> float:
     """How many percentage points more of the labels are read."""
     return float(100 * (run["read"] - its["read"]))
 

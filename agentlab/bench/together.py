@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agentlab.bench.fits import fitted
+from agentlab.bench.fits import Fit, fitted_side_by_side
 from agentlab.bench.labelled_games import recorded
 from agentlab.bench.pairs import draw_gaps, gap_pp, read, share, with_interval
 from agentlab.extractor import StrategicSeams
@@ -23,22 +23,25 @@ USED: Mapping[str, Strategies] = {
 
 
 def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, progress: Progress) -> dict[str, Any]:
-    """Fits two games with each of these and each seed, one after the other."""
+    """Fits two games with each of these and each seed, each fit on a core of its own."""
     recordings = recorded(GAMES, 2 * frames // 5, out / "frames", progress)
-    games: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for game, recording in recordings.items():
-        games[game] = {name: [] for name in USED}
-        for seed in range(seeds):
-            for name, strategies in USED.items():
-                path = out / "together" / game / f"{'+'.join(strategies.use) or 'none'}-{seed}.json"
-                result = fitted(path, recording, config, StrategicSeams(strategies), seed, progress)
-                games[game][name].append({part: result[part] for part in ("read", "cost", "seconds")})
+    cases = [(game, seed, name) for game in recordings for seed in range(seeds) for name in USED]
+    fits = [_fit(out, recordings[game].path, game, seed, name, config) for game, seed, name in cases]
+    games: dict[str, dict[str, list[dict[str, Any]]]] = {game: {name: [] for name in USED} for game in recordings}
+    for (game, _, name), result in zip(cases, fitted_side_by_side(fits, "together", progress), strict=True):
+        games[game][name].append({part: result[part] for part in ("read", "cost", "seconds")})
     overall = {}
     for name in USED:
         gap, interval = gap_pp(games, name, PLAIN)
         costs = {part: share(games, name, PLAIN, part) for part in ("cost", "seconds")}
         overall[name] = {"read": read(games, name), "gap_pp": gap, "gap_pp_ci95": interval, **costs}
     return {"seeds": seeds, "games": games, "overall": overall}
+
+
+def _fit(out: Path, recording: Path, game: str, seed: int, name: str, config: ExtractorConfig) -> Fit:
+    strategies = USED[name]
+    path = out / "together" / game / f"{'+'.join(strategies.use) or 'none'}-{seed}.json"
+    return Fit(path, recording, config, StrategicSeams(strategies), seed)
 
 
 def table(found: Mapping[str, Any]) -> str:

@@ -64,8 +64,9 @@ class ChosenModes:
         self._choice.load_state_dict(json.loads(tensors["mode_choice"].numpy().tobytes()))
 
     def entry(self) -> dict[str, Any]:
-        """The comparisons of modes, those that this machine lacks something for, and the mode at the end."""
+        """The comparisons of modes, those that this machine lacks something for, the basic mode and that at the end."""
         return {
+            "basic": self._choice.base,
             "mode": self._choice.mode,
             "skipped": self._choice.skipped,
             "comparisons": [comparison.to_dict() for comparison in self._choice.comparisons],

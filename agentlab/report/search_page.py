@@ -44,6 +44,7 @@ def _best(found: Mapping[str, Any]) -> Html:
     spent = ""
     if patience is not None:
         spent = f" Patience drawn: {patience['patience']}; rounds: {patience['rounds_done']} of {patience['rounds']}."
+        spent += " It saved none." if patience["rounds_done"] >= patience["rounds"] else ""
     return section("Best", tag("p", said + spent), table(["Field", "Value"], rows, "Its values"), id_="best")
 
 

@@ -16,6 +16,8 @@ SHOWN_CLUSTERS, SHOWN_FRAMES = 8, 4
 SHOWN_SUSPECTS = 20
 PARTS = ("random", "errors", "similar", "replayed")
 """Why a frame was chosen, in a fit that looks for hard ones."""
+FEW = 0.05
+"""The share of frames chosen as errors or for likeness to them that makes hardly a difference."""
 
 
 def strategies(run: RunFiles) -> Html | None:
@@ -61,7 +63,10 @@ def _hard_clusters(entry: Mapping[str, Any], which: str) -> Html:
         "Why frames were chosen: at random, read wrongly, similar to those, trained on before.",
     )
     clusters = [_cluster(number, cluster) for number, cluster in enumerate(entry["clusters"][:SHOWN_CLUSTERS], 1)]
-    said = f"{last} in the last round. Errors of the last round, by similarity:"
+    mined = sum(counts["errors"] + counts["similar"] for counts in rounds)
+    share = mined / sum(counts[part] for counts in rounds for part in PARTS)
+    no_help = f"They did not matter here: {share:.1%} of the frames were errors or similar. " if share < FEW else ""
+    said = f"{no_help}{last} in the last round. Errors of the last round, by similarity:"
     return join(
         tag("h3", f"Hard clusters{which}"),
         chosen,
@@ -117,7 +122,10 @@ def _mode_choice(entry: Mapping[str, Any], which: str) -> Html:
     skipped = [tag("p", f"{name}: skipped, for this machine lacks {lack}.") for name, lack in entry["skipped"].items()]
     columns = ["Mode", "At step", "Fall of the loss a second", "95% interval", "A step takes", ""]
     compared = table(columns, rows, "Modes compared", frozenset({1, 2, 3, 4}))
-    return join(tag("h3", f"Mode choice{which}"), tag("p", f"At the end: {entry['mode']}."), compared, *skipped)
+    said = f"At the end: {entry['mode']}."
+    if entry["mode"] == entry["basic"]:
+        said += " Choosing gained nothing here: it is the basic mode."
+    return join(tag("h3", f"Mode choice{which}"), tag("p", said), compared, *skipped)
 
 
 def _norms(run: RunFiles) -> Html:

@@ -200,7 +200,7 @@ class ModeChoice:
         if parallel and accuracy is None:
             raise ValueError("parallel: expected an accuracy to decide by: modes run at once cannot be timed")
         self.modes = {mode.name: mode for mode in known}
-        self._base, self.mode = names[:2]
+        self.base, self.mode = names[:2]
         self.steps_done = 0
         self.comparisons: list[Comparison] = []
         self.skipped: dict[str, str] = {}
@@ -259,7 +259,7 @@ class ModeChoice:
         if not self.modes:
             raise NoChoiceError(f"modes: expected one that runs on this machine, which lacks {self.skipped}")
         if self.mode not in self.modes:
-            base, *optimised = [self._base, *(name for name in self.modes if name != self._base)]
+            base, *optimised = [self.base, *(name for name in self.modes if name != self.base)]
             self.mode = optimised[0] if optimised else base
 
     def _under(self, name: str, training: Training, batches: Iterable[Any]) -> Generator[Any, None, int]:
@@ -304,8 +304,8 @@ class ModeChoice:
         warm = {name: self._steps(name, training, batches[: self._warmup_steps], start)[1] for name in self.modes}
         n_steps = self._affordable(list(warm.values()), self._clock() - began_s + len(self.modes) * around_s)
         if self._share is not None and n_steps < LEAST_STEPS:
-            if self._base in warm and warm[self._base][-1:] < warm[self.mode][-1:]:
-                self.mode = self._base
+            if self.base in warm and warm[self.base][-1:] < warm[self.mode][-1:]:
+                self.mode = self.base
             return None
         batches = batches[:n_steps]
         runs = {name: self._run(name, training, batches, start) for name in self.modes}

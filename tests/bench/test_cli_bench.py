@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,3 +88,22 @@ def test_what_is_measured_over_many_runs_is_left(
     assert left(out, name)["steps"] == 160
     assert len(pretended.recipes) == len(resumed) > 5
     assert not resumed[0]
+
+
+def test_an_interrupt_ends_fits_on_all_cores_and_leaves_no_files(tmp_path: Path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = ["bench", "strategies", "together", "--frames", "2500", "--out", str(tmp_path / "out")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "agentlab", *command],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as bench:
+        while bench.poll() is None and not any(temporary.glob("tmp*")):
+            time.sleep(0.05)
+        bench.send_signal(signal.SIGINT)
+        _, said = bench.communicate()
+    assert bench.returncode == 130, said
+    assert "Traceback" not in said
+    assert list(temporary.glob("tmp*")) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_run_report import Checker, page_of, text_of
@@ -28,7 +29,7 @@ def trial(rate: float | None, failed: str | None = None) -> dict[str, object]:
 
 
 @pytest.fixture
-def strategies(tmp_path: Path) -> dict[str, object]:
+def strategies(tmp_path: Path) -> dict[str, Any]:
     """What a ledger says of each strategy."""
     recording = recorded(CATCH, tmp_path / "played", episodes=1)
     place = {"recording": str(recording.path), "episode": 0, "step": 3}
@@ -51,7 +52,12 @@ def strategies(tmp_path: Path) -> dict[str, object]:
             "clusters": [[place, place | {"recording": "gone"}]],
             "probably_wrong_labels": [place | {"step": 7}],
         },
-        "mode-choice": {"mode": "bfloat16", "skipped": {"compiled": "a C++ compiler"}, "comparisons": comparisons},
+        "mode-choice": {
+            "basic": "float32",
+            "mode": "bfloat16",
+            "skipped": {"compiled": "a C++ compiler"},
+            "comparisons": comparisons,
+        },
         "fixnorm": {"norms": [2.5]},
     }
 
@@ -99,3 +105,15 @@ def test_each_strategy_says_what_it_did(run: Path, strategies: dict[str, object]
     assert section.count("data:image/png;base64,") == 1
     assert "episode 0, step 3: no longer there" in section
     assert section.count("<svg") == 2
+
+
+def test_a_strategy_that_did_not_help_says_so(run: Path, strategies: dict[str, Any]):
+    gained, mattered = "Choosing gained nothing here: it is the basic mode.", "They did not matter here: 4.5% of the"
+    text = text_of(ledger(run, strategies), "strategies")
+    assert gained not in text
+    assert mattered not in text
+    strategies["mode-choice"]["mode"] = "float32"
+    strategies["hard-clusters"]["rounds"] = [ROUND | {"random": 10}, ROUND | {"random": 11, "errors": 1}]
+    text = text_of(ledger(run, strategies), "strategies")
+    assert gained in text
+    assert mattered in text
