@@ -22,6 +22,8 @@ from agentlab.recipe import ExtractorConfig, Strategies
 FIXED = ("float32", "bfloat16")
 CHOSEN = "mode choice"
 GAMES = ("Pong", "Seaquest")
+EPOCHS = 4
+"""Passes of a fit, few because one is made at a time."""
 SLACK = 1.1
 """The target is the worst end of the fixed modes, and so much more: all that is useful reaches it."""
 RESAMPLES = 10_000
@@ -35,6 +37,7 @@ def measure(out: Path, *, frames: int, seeds: int, config: ExtractorConfig, prog
     fitted first changes from seed to seed. The best fixed mode of a game is, in hindsight, that of the lower median.
     """
     recordings = recorded(GAMES, 2 * frames // 5, out / "frames", progress)
+    config = replace(config, epochs=min(EPOCHS, config.epochs))
     names = (*FIXED, CHOSEN)
     cases: list[dict[str, Any]] = []
     for game, recording in recordings.items():

@@ -12,7 +12,7 @@ from agentlab.progress import Progress
 from agentlab.recipe import ExtractorConfig
 
 FRAMES = 100_000
-CONFIG = ExtractorConfig(epochs=4)
+CONFIG = ExtractorConfig(epochs=6)
 """How eyes are fitted, but for what is compared."""
 BENCHES: Mapping[str, Any] = {
     "random-patience": random_patience,

@@ -1,4 +1,4 @@
-"""What strategies that are left on cost a fit that they do not help: fixed norm, and all at once."""
+"""What strategies that are left on cost a fit that they do not help: hard clusters, fixed norm, and all at once."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ GAMES = ("Breakout", "MsPacman")
 PLAIN = "no strategy"
 USED: Mapping[str, Strategies] = {
     PLAIN: Strategies(),
+    "hard clusters": Strategies(("hard-clusters",)),
     "fixed norm": Strategies(("fixnorm",)),
     "hard clusters, mode choice, fixed norm": Strategies(("hard-clusters", "mode-choice", "fixnorm")),
 }

@@ -65,10 +65,11 @@ def test_hard_clusters_are_measured_beside_rivals_at_the_same_cost(tmp_path: Pat
 def test_a_fit_with_strategies_is_measured_beside_one_without(tmp_path: Path):
     found = together.measure(tmp_path, frames=600, seeds=2, config=QUICK, progress=NoProgress())
     rows = found["overall"]
-    assert list(rows) == ["no strategy", "fixed norm", "hard clusters, mode choice, fixed norm"]
+    assert list(rows) == ["no strategy", "hard clusters", "fixed norm", "hard clusters, mode choice, fixed norm"]
     assert rows["no strategy"]["gap_pp"] == 0
     assert rows["fixed norm"]["cost"] == pytest.approx(1.0, abs=0.01)
-    assert rows["hard clusters, mode choice, fixed norm"]["cost"] < 1
+    assert rows["hard clusters"]["cost"] == pytest.approx(1.0, abs=0.05)
+    assert rows["hard clusters, mode choice, fixed norm"]["cost"] > 0.9
     for name, row in rows.items():
         assert name in together.table(found)
         assert row["gap_pp_ci95"][0] <= row["gap_pp"] <= row["gap_pp_ci95"][1]

@@ -247,6 +247,25 @@ def test_labels_that_the_eye_cannot_learn_are_not_called_wrong(squares: Recordin
     assert entry["probably_wrong_labels"] == []
 
 
+def test_a_mistake_in_a_label_that_is_usually_read_wrongly_is_less_sure(
+    squares: Recording, tmp_path: Path, monkeypatch
+):
+    judge, sureness = MinedFrames._judge, []
+
+    def judged(self: Any, indices: Any) -> Any:
+        usual = self._usual.clone()
+        for usually_right in (1.0, 0.25):
+            self._usual[1] = usually_right
+            sureness.append(judge(self, indices).confidence.mean())
+        self._usual = usual
+        return judge(self, indices)
+
+    monkeypatch.setattr(MinedFrames, "_judge", judged)
+    fitted(squares, tmp_path / "out", ("hard-clusters",))
+    assert max(sureness) > 0
+    assert sureness[1::2] == pytest.approx([sure / 4 for sure in sureness[::2]])
+
+
 class Flipped(StrategicSeams):
     """Some frames have labels far from theirs."""
 
