@@ -256,8 +256,12 @@ def test_a_loss_that_is_finite_under_no_mode_is_an_error():
 def test_a_loss_that_rises_is_better_than_none():
     lost, rising = torch.full((64,), torch.nan), torch.full((64,), -0.1)
     times = {"now": [0.1] * 8, "other": [0.1] * 8}
-    _, winner = judged_by_rate({"now": lost, "other": rising}, times, 4, "now", seed=0)
+    trials, winner = judged_by_rate({"now": lost, "other": rising}, times, 4, "now", seed=0)
     assert winner == "other"
+    assert [trial.failed for trial in trials.values()] == [
+        "the loss was not finite",
+        "the loss did not fall: it rose by 0.1",
+    ]
 
 
 def test_noise_about_no_fall_does_not_change_the_mode():
