@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from agentlab.artefact import META, read_json, sha256
 from agentlab.errors import InputError
 
+if TYPE_CHECKING:
+    from agentlab.labels import Label
+    from agentlab.recording import Recording
+
 WEIGHTS = "weights.safetensors"
 INLINE = 4
 """Facts that still fit on one line."""
+BARS = " ▁▂▃▄▅▆▇█"
+HISTOGRAM_BINS = 16
 
 BULKY = (
     "labels",
@@ -82,15 +91,50 @@ def _recording(path: Path) -> dict[str, Any]:
         "env": recording.env_id,
         "env_kwargs": recording.env_kwargs,
         "episodes": len(recording),
+        "unfinished_episodes": len(list((path / "inprogress").glob("*.arrows"))) or None,
         "steps": recording.total_steps,
+        "returns": _returns(recording),
         "frame_shape": list(recording.frame_shape),
-        "labels": {name: label.to_dict()["kind"] for name, label in (recording.label_schema or {}).items()},
+        **_storage(recording),
+        "labels": _labels(recording),
         "played_by": dict(Counter(str(episode.provenance.get("policy")) for episode in recording)),
         "ended_by": dict(ended),
         "first_seed": recording[0].seed if len(recording) else None,
         "sha256": recording.fingerprint(),
         **recording.provenance,
         "parents": [],
+    }
+
+
+def _returns(recording: Recording) -> dict[str, Any]:
+    """The mean return, the lowest and the highest, and bars of how often returns between them are met."""
+    if not len(recording):
+        return {}
+    returns = np.array([episode.rewards.sum() for episode in recording])
+    counts, _ = np.histogram(returns, bins=HISTOGRAM_BINS)
+    bars = "".join(BARS[0 if not count else max(1, round(count / counts.max() * (len(BARS) - 1)))] for count in counts)
+    lowest, highest = float(returns.min()), float(returns.max())
+    return {"mean": float(returns.mean()), "min": lowest, "histogram": bars, "max": highest}
+
+
+def _storage(recording: Recording) -> dict[str, Any]:
+    """What a frame takes on disk with all that goes with it, and how many times as much its pixels are."""
+    if not recording.total_frames:
+        return {}
+    each = _size(recording.path) / recording.total_frames
+    return {"bytes_per_frame": round(each, 1), "compression": round(math.prod(recording.frame_shape) / each, 1)}
+
+
+def _labels(recording: Recording) -> dict[str, Any]:
+    """Each label's kind and the share of the frames where it has a value."""
+    schema: Mapping[str, Label] = recording.label_schema or {}
+    known = np.zeros(len(schema))
+    for episode in recording if schema else ():
+        known += (~np.isnan(episode.labels)).sum(axis=0)
+    shares = known / max(recording.total_frames, 1)
+    return {
+        name: {"kind": label.to_dict()["kind"], "coverage": round(share, 4)}
+        for (name, label), share in zip(schema.items(), shares.tolist(), strict=True)
     }
 
 

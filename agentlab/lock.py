@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 from agentlab.errors import InputError
 
 
 class WriterLock:
-    """Held from construction until `release`; names its holder's process id.
+    """Held from construction until `release`; names its holder's process, by id and by what it runs.
 
     The kernel frees the lock of a process that died, so a stale lock file is in nobody's way. Raises `InputError` when
     another writer holds it or the folder cannot be written to.
@@ -20,7 +21,7 @@ class WriterLock:
         self._path = folder / "writer.lock"
         self._descriptor = self._acquire()
         os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, str(os.getpid()).encode())
+        os.write(self._descriptor, f"{os.getpid()} ({Path(sys.argv[0]).name or 'python'})".encode())
 
     def _acquire(self) -> int:
         while True:
@@ -31,7 +32,7 @@ class WriterLock:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                holder = os.pread(descriptor, 32, 0).decode() or "unknown"
+                holder = os.pread(descriptor, 256, 0).decode(errors="replace") or "unknown"
                 os.close(descriptor)
                 raise InputError(
                     f"{self._path.parent}: is being written by process {holder}; wait until it ends, or stop it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -139,6 +139,18 @@ class BarProgress:
             console=self._console,
         ) as bars:
             yield BarTask(bars, name, total, unit, done)
+
+
+def by_steps(task: Task) -> Callable[[int, int], None]:
+    """A hook that is told (episodes finished, steps taken) and advances `task` to as many steps."""
+    done = 0
+
+    def on_step(_episodes: int, steps: int) -> None:
+        nonlocal done
+        task.advance(steps - done)
+        done = steps
+
+    return on_step
 
 
 def on_stderr() -> Progress:

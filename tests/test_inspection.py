@@ -43,7 +43,13 @@ def test_a_recording_says_what_was_played_by_whom_and_with_which_versions(catch:
     assert found["kind"] == "recording"
     assert (found["env"], found["episodes"], found["steps"]) == ("agentlab/Catch-v0", 4, recording.total_steps)
     assert found["played_by"] == {"wandering": 4}
-    assert found["labels"]["ball_x"] == "number"
+    assert found["labels"]["paddle_x"] == {"kind": "number", "coverage": 1.0}
+    assert 0 < found["labels"]["ball_x"]["coverage"] <= 1
+    returns = [episode.rewards.sum() for episode in recording]
+    assert found["returns"]["mean"] == pytest.approx(sum(returns) / 4)
+    assert (found["returns"]["min"], found["returns"]["max"]) == (min(returns), max(returns))
+    assert len(found["returns"]["histogram"]) == 16
+    assert found["compression"] == pytest.approx(84 * 84 / found["bytes_per_frame"], rel=0.01)
     assert found["sha256"] == recording.fingerprint()
     assert "gymnasium" in found["versions"]
 
@@ -146,3 +152,11 @@ def test_looking_loads_no_torch(run: Path) -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "torch" not in loaded
     assert inspection.__name__ in loaded
+
+
+def test_an_episode_that_an_interruption_left_is_told(catch: Path) -> None:
+    assert "unfinished" not in render(describe(catch))
+    (catch / "inprogress").mkdir()
+    (catch / "inprogress" / "0f.arrows").write_bytes(b"")
+    assert describe(catch)["unfinished_episodes"] == 1
+    assert "unfinished_episodes" in render(describe(catch))

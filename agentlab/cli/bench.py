@@ -14,7 +14,7 @@ from agentlab.cli.result import Result
 from agentlab.errors import InputError, InterruptedWorkError
 from agentlab.recipe import Count, Recipe, Seed
 
-Name = Literal["throughput", "memory", "scaling", "atari100k", "labels", "ablation", "strategies"]
+Name = Literal["throughput", "memory", "scaling", "atari100k", "labels", "ablation", "strategies", "recording"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Options(Common):
     $ agentlab bench ablation Pong Breakout --steps 50000
     $ agentlab bench strategies
     $ agentlab bench strategies fixnorm random-patience
+    $ agentlab bench recording
 
     throughput: agent steps a second of the raw game, of ours and of Stable-Baselines3's algorithms; the eye by runtime.
     scaling: the same for 1 to 256 environments, and as a training grows to a million steps; its memory.
@@ -38,13 +39,14 @@ class Options(Common):
     ablation: what each part of the DQN head is worth, over several seeds.
     strategies: what training strategies are worth beside the best known ways to the same end, on equal terms; by name
     or, with `together`, what fits with several cost.
+    recording: what recordings cost and survive, on Atari games; all of it or by name: pace, size, reads, page, crashes.
     """
 
     name: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="NAME")]
     """What to measure."""
-    subjects: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN|GAME|STRATEGY...")]
-    """The run whose extractor, environment and head are measured, the games to train on, or the strategies, all if none
-    is named."""
+    subjects: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="RUN|GAME|STRATEGY|PART...")]
+    """The run whose extractor, environment and head are measured, the games to train on, or the strategies or parts,
+    all if none is named."""
     out: Path = Path("bench")
     """Folder for the figures as JSON, the plot as SVG and the runs; those that are finished there are kept."""
     seeds: Count = 5
@@ -72,6 +74,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "labels": ("seed", "recipe", "steps"),
     "ablation": ("seeds", "recipe", "steps"),
     "strategies": ("seeds", "frames"),
+    "recording": ("seed",),
 }
 """Which of the options that not all measurements take each of them does."""
 
@@ -97,7 +100,11 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
 
     require_writable(options.out)
     bench = import_module(f"agentlab.bench.{options.name}")
-    others = {"strategies": _measure_strategies, **dict.fromkeys(OF_GAMES, _measure_games)}
+    others = {
+        "strategies": _measure_strategies,
+        "recording": _measure_recording,
+        **dict.fromkeys(OF_GAMES, _measure_games),
+    }
     found = others.get(options.name, _measure_run)(options, bench)
     found["machine"] = on = machine.describe()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -125,6 +132,13 @@ def _measure_strategies(options: Options, bench: Any) -> dict[str, Any]:
 
     out = options.out / "strategies"
     return dict(bench.measure(options.subjects, out, seeds=options.seeds, frames=options.frames, progress=on_stderr()))
+
+
+def _measure_recording(options: Options, bench: Any) -> dict[str, Any]:
+    from agentlab.progress import on_stderr
+
+    out = options.out / "recording"
+    return dict(bench.measure(options.subjects, out, seed=options.seed, progress=on_stderr()))
 
 
 def _measure_games(options: Options, bench: Any) -> dict[str, Any]:

@@ -20,10 +20,16 @@ class Options(Common):
 
     $ agentlab inspect runs/pong
     $ agentlab inspect recordings/pong --json
+    $ agentlab inspect recordings/pong --check
+
+    --check reads every row of a recording and compares every frame with its hash: exit code 0, or 1 with what is
+    damaged.
     """
 
     path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
     """Folder of the artefact."""
+    check: bool = False
+    """Of a recording: whether all of it is as it was written."""
     seed: Seed = 0
     """Unused: nothing here is random."""
 
@@ -33,7 +39,23 @@ def read(args: Sequence[str]) -> Options:
 
 
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
+    from agentlab.errors import InputError
     from agentlab.inspection import describe, render
 
     description = describe(options.path)
-    return Result(description, render(description))
+    if not options.check:
+        return Result(description, render(description))
+    if description["kind"] != "recording":
+        raise InputError(f"{options.path}: --check is for recordings, found: {description['kind']}")
+    found = _damages(options.path)
+    verdict = "\n".join(found) or f"{options.path}: every row and frame is as it was written"
+    return Result({**description, "damages": found}, f"{render(description)}\n{verdict}", exit_code=1 if found else 0)
+
+
+def _damages(path: Path) -> list[str]:
+    from agentlab.progress import by_steps, on_stderr
+    from agentlab.recording import Recording, damages
+
+    recording = Recording(path)
+    with on_stderr().task("check", recording.total_steps, "steps") as task:
+        return damages(recording, by_steps(task))

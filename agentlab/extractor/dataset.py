@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentlab.errors import InputError
+from agentlab.recording import FrameIndex
 
 if TYPE_CHECKING:
     from agentlab.recording import Episode, Recording
@@ -28,11 +29,8 @@ class FrameDataset:
     """
 
     def __init__(self, episodes: Sequence[Episode], limit: int | None = None) -> None:
-        self._episodes = episodes
-        lengths = np.array([episode.n_frames for episode in episodes])
-        self._ends = np.cumsum(lengths)
-        self._starts = self._ends - lengths
-        self._taken = spread(int(self._ends[-1]), limit or int(self._ends[-1]))
+        self._index = FrameIndex(episodes)
+        self._taken = spread(len(self._index), limit or len(self._index))
         labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
         self.labels = labels[self._taken]
 
@@ -41,22 +39,17 @@ class FrameDataset:
 
     def frames(self, indices: Indices) -> npt.NDArray[np.uint8]:
         """The frames with these numbers, uint8 `(n, *frame_shape)`."""
-        indices = self._taken[indices]
-        of_episode = np.searchsorted(self._ends, indices, side="right")
-        at = indices - self._starts[of_episode]
-        return np.stack([self._episodes[e].frame(int(t)) for e, t in zip(of_episode, at, strict=True)])
+        return self._index.frames(self._taken[indices])
 
     def where(self, index: int) -> dict[str, Any]:
         """The recording, the number of the episode and the step in it of the frame with this number."""
-        taken = int(self._taken[index])
-        number = int(np.searchsorted(self._ends, taken, side="right"))
-        episode = self._episodes[number]
-        step = taken - int(self._starts[number])
-        return {"recording": str(episode.recording.path), "episode": episode.index, "step": step}
+        of_episode, step = self._index.locate(self._taken[index : index + 1])
+        episode = self._index.episodes[int(of_episode[0])]
+        return {"recording": str(episode.recording.path), "episode": episode.index, "step": int(step[0])}
 
     def labels_by_episode(self) -> list[tuple[npt.NDArray[np.float32], Indices]]:
         """The label rows `(n, n_labels)` of each episode's frames, in order, and the steps `(n,)` they are of."""
-        firsts = np.searchsorted(self._taken, self._starts[1:])
+        firsts = np.searchsorted(self._taken, self._index.starts[1:])
         return list(zip(np.split(self.labels, firsts), np.split(self._taken, firsts), strict=True))
 
     def change_rates(self) -> npt.NDArray[np.float64]:
@@ -64,7 +57,7 @@ class FrameDataset:
 
         Frames of which the one before is not among these don't count; NaN if there are no others.
         """
-        follows = (np.diff(self._taken) == 1) & ~np.isin(self._taken[1:], self._starts)
+        follows = (np.diff(self._taken) == 1) & ~np.isin(self._taken[1:], self._index.starts)
         if not follows.any():
             return np.full(self.labels.shape[1], np.nan)
         before, after = self.labels[:-1][follows], self.labels[1:][follows]

@@ -1,4 +1,4 @@
-"""Reads recordings: any frame of any episode, decoded alone, from memory-mapped files."""
+"""Reads recordings: any frame of any episode alone, in memory that does not grow with the recording."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,20 @@ from agentlab.artefact import read_json
 from agentlab.errors import InputError
 from agentlab.labels import ABSENT, LabelSchema
 from agentlab.recording.added_labels import apply_added_labels
-from agentlab.recording.frames import Frame, decode_png
+from agentlab.recording.frame_file import FrameFile, positions_of_binary, positions_of_lists
+from agentlab.recording.frames import Frame, decode_png, is_intact_png
 from agentlab.recording.header import OWN_KEY, Header, episode_file, episode_folder, metadata_file, read_metadata
 from agentlab.recording.rows import row_schema
 from agentlab.recording.spaces import from_column
 
-_OPEN_EPISODES = 1024
+if TYPE_CHECKING:
+    from minari import MinariDataset
+    from stable_baselines3.common.buffers import ReplayBuffer
+
+    from agentlab.recording.torch_data import CloningPairs, RecordedFrames
+
+_MAPPED_EPISODES = 32
+"""The episodes read last stay mapped into memory, but for their frames."""
 
 
 class Episode:
@@ -120,24 +128,27 @@ class Episode:
 
     def encoded_frame(self, t: int) -> bytes:
         """Frame t as stored: a PNG (raw pixels where `Recording.stores_png` is false)."""
-        return bytes(self._stored_frame(t))
+        return next(self._stored_frames([t]))
 
     def frame(self, t: int) -> Frame:
         """Frame t, uint8 of shape `Recording.frame_shape`; `InputError` when its bytes are damaged."""
-        shape = self.recording.frame_shape
-        stored = self._stored_frame(t)
-        if not self.recording.stores_png:
-            return np.frombuffer(stored, dtype=np.uint8).reshape(shape).copy()
+        return self._decoded(t, self.encoded_frame(t))
+
+    def undamaged_frame(self, t: int) -> Frame | None:
+        """Frame t, `None` if any of its bytes is damaged."""
+        stored = self.encoded_frame(t)
+        if self.recording.stores_png and not is_intact_png(stored):
+            return None
         try:
-            return decode_png(stored, shape)
-        except ValueError as error:
-            raise InputError(f"{self._file}: episode {self.index}, step {t}, field 'frame': {error}") from error
+            return self._decoded(t, stored)
+        except InputError:
+            return None
 
     def frames(self, ts: Sequence[int] | npt.NDArray[np.integer]) -> Frame:
         """The frames at `ts`, shape (len(ts), *frame_shape)."""
         frames = np.empty((len(ts), *self.recording.frame_shape), dtype=np.uint8)
-        for position, t in enumerate(ts):
-            frames[position] = self.frame(int(t))
+        for position, (t, stored) in enumerate(zip(ts, self._stored_frames(ts), strict=True)):
+            frames[position] = self._decoded(int(t), stored)
         return frames
 
     def __repr__(self) -> str:
@@ -149,7 +160,7 @@ class Episode:
 
     @property
     def _batch(self) -> pa.RecordBatch:
-        return self.recording.episode_rows(self.index)
+        return self.recording.episode_rows(self.index)[0]
 
     @property
     def _file(self) -> Path:
@@ -162,11 +173,16 @@ class Episode:
         values: npt.NDArray[Any] = self._column(name).to_numpy(zero_copy_only=False)
         return values[: self.n_steps]
 
-    def _stored_frame(self, t: int) -> Any:
-        column = self._column("observations")
-        if self.recording.stores_png:
-            return memoryview(column[self._checked(t)].as_buffer())
-        return memoryview(column.slice(self._checked(t), 1).flatten().to_numpy())
+    def _stored_frames(self, ts: Sequence[int] | npt.NDArray[np.integer]) -> Iterator[bytes]:
+        return self.recording.frame_file(self.index).read(self._checked(int(t)) for t in ts)
+
+    def _decoded(self, t: int, stored: bytes) -> Frame:
+        try:
+            if self.recording.stores_png:
+                return decode_png(stored, self.recording.frame_shape)
+            return np.frombuffer(stored, dtype=np.uint8).reshape(self.recording.frame_shape).copy()
+        except ValueError as error:
+            raise InputError(f"{self._file}: episode {self.index}, step {t}, field 'frame': {error}") from error
 
     def _checked(self, t: int) -> int:
         if not 0 <= t < self.n_frames:
@@ -186,8 +202,13 @@ class Recording(Sequence[Episode]):
         self._metadata = read_metadata(self.path)
         self.header = Header.from_metadata(self._metadata, metadata_file(self.path))
         self.total_steps = int(self._metadata["total_steps"])
-        self.episode_rows = lru_cache(maxsize=_OPEN_EPISODES)(self._read_rows)
+        self.episode_rows = lru_cache(maxsize=_MAPPED_EPISODES)(self._read_rows)
         self.episode_metadata = lru_cache(maxsize=None)(self._read_episode_metadata)
+        self.frame_file = lru_cache(maxsize=None)(self._find_frames)
+
+    def __reduce__(self) -> tuple[type[Recording], tuple[Path]]:
+        """Other processes, such as those of a `DataLoader`, open it anew."""
+        return Recording, (self.path,)
 
     @property
     def env_id(self) -> str:
@@ -240,6 +261,36 @@ class Recording(Sequence[Episode]):
             digest.update(added.read_bytes() if added.exists() else b"")
         return digest.hexdigest()
 
+    def to_minari(self) -> MinariDataset:
+        """The recording as Minari's dataset, read in place; `MissingExtraError` without Minari."""
+        from agentlab.recording.exports import to_minari
+
+        return to_minari(self)
+
+    def to_minari_hdf5(self, path: str | Path, *, force: bool = False) -> None:
+        """Writes it as a Minari dataset of the format hdf5, for what opens the HDF5 file itself: see `exports`."""
+        from agentlab.recording.exports import to_minari_hdf5
+
+        to_minari_hdf5(self, Path(path), force=force)
+
+    def to_torch(self) -> RecordedFrames:
+        """Its frames, with their labels if it has any, as a `torch.utils.data.Dataset`."""
+        from agentlab.recording.torch_data import RecordedFrames
+
+        return RecordedFrames(self)
+
+    def to_cloning_pairs(self, stack: int = 1) -> CloningPairs:
+        """What was seen and what was done then, as a `torch.utils.data.Dataset`, for behaviour cloning."""
+        from agentlab.recording.torch_data import CloningPairs
+
+        return CloningPairs(self, stack)
+
+    def to_sb3_replay_buffer(self, stack: int = 1, device: str = "cpu") -> ReplayBuffer:
+        """All its steps as Stable-Baselines3's replay buffer, in memory: see `exports`."""
+        from agentlab.recording.exports import to_sb3_replay_buffer
+
+        return to_sb3_replay_buffer(self, stack, device)
+
     def require_episodes(self, at_least: int = 1) -> None:
         """Raises `InputError` unless the recording has so many episodes."""
         if len(self) < at_least:
@@ -285,18 +336,24 @@ class Recording(Sequence[Episode]):
                 raise InputError(f"{file}: field {name!r}: expected {kind.__name__}, found {metadata.get(name)!r}")
         return metadata
 
-    def _read_rows(self, index: int) -> pa.RecordBatch:
-        """The episode's rows, memory-mapped; the file itself is closed again, so episodes cost no descriptors."""
+    def _read_rows(self, index: int) -> tuple[pa.RecordBatch, pa.Buffer]:
+        """The episode's rows, memory-mapped, and the mapped file, which is closed again: it costs no descriptor."""
         file = episode_file(self.path, index)
         n_frames = self.episode_metadata(index)["total_steps"] + 1
         try:
             with pa.memory_map(str(file)) as mapped:
-                rows = pa.ipc.open_file(pa.BufferReader(mapped.read_buffer())).get_batch(0)
+                buffer = mapped.read_buffer()
+            rows = pa.ipc.open_file(pa.BufferReader(buffer)).get_batch(0)
             rows.validate(full=True)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(f"{file}: expected an Arrow file, found a missing or garbled one ({error})") from error
         self._require_columns(rows, n_frames, file)
-        return rows
+        return rows, buffer
+
+    def _find_frames(self, index: int) -> FrameFile:
+        rows, mapped = self.episode_rows(index)
+        positions = positions_of_binary if self.stores_png else positions_of_lists
+        return FrameFile(episode_file(self.path, index), positions(rows.column("observations"), mapped))
 
     def _require_columns(self, rows: pa.RecordBatch, n_frames: int, file: Path) -> None:
         """Raises `InputError` unless every column is there and full; labels may be missing as a whole."""

@@ -16,7 +16,7 @@ class RowStream:
 
     def __init__(self, path: Path, schema: pa.Schema, about: dict[str, Any]) -> None:
         self.path = path
-        self._file = path.open("wb")
+        self._file = path.open("wb", buffering=0)
         self._write(schema.with_metadata({_ABOUT: json.dumps(about)}).serialize())
 
     def append(self, row: pa.RecordBatch) -> None:
@@ -26,8 +26,9 @@ class RowStream:
         self._file.close()
 
     def _write(self, message: pa.Buffer) -> None:
-        self._file.write(message)
-        self._file.flush()
+        rest = memoryview(message)
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
 
 def read_whole_rows(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]] | None:

@@ -1,49 +1,35 @@
-"""Re-steps recorded episodes in a new environment and finds the first thing that differs."""
+"""Re-steps a whole recording, each episode in a new environment, and tells whether it still happens as recorded."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import gymnasium as gym
-import numpy as np
 
-from agentlab.artefact import sha256
 from agentlab.environment import open_environment
 from agentlab.errors import InputError
-from agentlab.recording.frames import Frame, frame_hash, is_intact_png
-from agentlab.recording.header import episode_file, spec_json
+from agentlab.processes import processes
+from agentlab.recording.comparison import Difference, OnFrame, Replayed, first_difference
+from agentlab.recording.header import spec_json
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.provenance import installed_version
 from agentlab.recording.reader import Episode, Recording
-from agentlab.recording.writer import ENDED_BY_ENVIRONMENT
 
 Make: TypeAlias = Callable[[str, dict[str, Any]], gym.Env[Any, Any]]
 """Makes the environment of an id with these arguments."""
 
-
-@dataclass(frozen=True)
-class Difference:
-    """The first thing in which a replay differs from its recording.
-
-    `step` counts frames for the fields "frame" and "labels.*" (0: the frame of reset), steps for the others, and is
-    `None` for the file as a whole. The frames are there where they exist, for looking at side by side.
-    """
-
-    episode: int
-    step: int | None
-    field: str
-    recorded: Any
-    found: Any
-    recorded_frame: Frame | None = None
-    found_frame: Frame | None = None
-
-    def __str__(self) -> str:
-        step = "" if self.step is None else f", step {self.step}"
-        return f"episode {self.episode}{step}, field {self.field!r}: recorded {self.recorded}, found {self.found}"
+Compared: TypeAlias = tuple[Difference | None, int]
+"""What differs in an episode first, and how many of its steps do not."""
+Comparing: TypeAlias = Generator[Compared, None, None]
+"""Episode by episode."""
 
 
 @dataclass(frozen=True)
@@ -57,83 +43,32 @@ class Verification:
     changed_setup: list[str]
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """Frame t of a replay, and for t > 0 what the step to it gave."""
-
-    t: int
-    frame: Frame
-    reward: float
-    terminated: bool
-    truncated: bool
-    info: dict[str, Any]
-
-
-OnFrame: TypeAlias = Callable[[Replayed], None]
-
-
-def _ignore(replayed: Replayed) -> None:
-    """Looks at no frame."""
-
-
-def _progress(on_step: OnStep, episodes: int, steps: int) -> OnFrame:
-    """Tells `on_step` of each frame, after so many episodes and steps."""
-    return lambda replayed: on_step(episodes, steps + replayed.t)
-
-
 def verify(
-    recording: Recording,
-    *,
-    make: Make = open_environment,
-    on_step: OnStep = silent,
+    recording: Recording, *, make: Make = open_environment, workers: int = 1, on_step: OnStep = silent
 ) -> Verification:
     """Replays every episode in an environment of its own and compares frames, rewards, end flags and labels.
 
-    Also compares every stored image with its hash and every file with its checksum.
+    Also compares every file with its checksum, and every image with its hash where that does not hold. `workers`
+    processes replay as many episodes at once; the difference told is the first in the recording's order, whoever finds
+    it. `make` is then to be a function of a module.
 
     Raises `InputError` for an empty recording, unreadable files and an environment that cannot be made.
     """
     recording.require_episodes()
+    if workers < 1:
+        raise InputError(f"workers: expected at least 1, found {workers}")
+    changed = changed_setup(recording, make)
     started = time.perf_counter()
-    n_steps = 0
+    compared = _in_turn(recording, make, on_step) if workers == 1 else _at_once(recording, make, on_step, workers)
+    n_episodes, n_steps = 0, 0
     difference = None
-    for episode in recording:
-        with make_env(recording, make) as env:
-            difference = first_difference(episode, env, _progress(on_step, episode.index, n_steps))
-        if difference is not None:
-            n_steps += difference.step or 0
-            break
-        n_steps += episode.n_steps
-    n_episodes = episode.index + (difference is None)
-    seconds = time.perf_counter() - started
-    return Verification(n_episodes, n_steps, seconds, difference, changed_setup(recording, make))
-
-
-def first_difference(episode: Episode, env: gym.Env[Any, Any], on_frame: OnFrame = _ignore) -> Difference | None:
-    """The first thing in which a replay of `episode` in `env` differs; `on_frame` gets each frame that does not."""
-    recorded = _Recorded(episode)
-    n_replayed = 0
-    for replayed in replay(episode, env):
-        difference = recorded.difference(replayed)
-        if difference is not None:
-            return difference
-        on_frame(replayed)
-        n_replayed += 1
-    if n_replayed < episode.n_frames:
-        step = n_replayed - 1
-        return Difference(episode.index, step, "action", episode.actions[step], f"no action of {env.action_space}")
-    return recorded.file_difference()
-
-
-def replay(episode: Episode, env: gym.Env[Any, Any]) -> Iterator[Replayed]:
-    """Steps `env` with the recorded seed and actions, up to the first action that it does not have."""
-    frame, info = env.reset(seed=episode.seed, options=episode.options)
-    yield Replayed(0, frame, 0.0, False, False, info)
-    for t, action in enumerate(episode.actions, start=1):
-        if not env.action_space.contains(action):
-            return
-        frame, reward, terminated, truncated, info = env.step(action)
-        yield Replayed(t, frame, float(reward), bool(terminated), bool(truncated), info)
+    with closing(compared):
+        for difference, steps in compared:
+            n_steps += steps
+            if difference is not None:
+                break
+            n_episodes += 1
+    return Verification(n_episodes, n_steps, time.perf_counter() - started, difference, changed)
 
 
 def changed_setup(recording: Recording, make: Make = open_environment) -> list[str]:
@@ -165,82 +100,47 @@ def make_env(recording: Recording, make: Make = open_environment) -> gym.Env[Any
         raise InputError(f"{recording.path}: its environment cannot be made: {error}") from error
 
 
-class _Recorded:
-    """An episode's columns, read once, to compare a replay with."""
+def _in_turn(recording: Recording, make: Make, on_step: OnStep) -> Comparing:
+    n_steps = 0
+    for episode in recording:
+        yield _compared(episode, make, _progress(on_step, episode.index, n_steps))
+        n_steps += episode.n_steps
 
-    def __init__(self, episode: Episode) -> None:
-        self._episode = episode
-        self._hashes = [value.tobytes() for value in episode.frame_hashes]
-        self._rewards = episode.rewards
-        self._terminations = episode.terminations
-        self._truncations = episode.truncations.copy()
-        if episode.provenance.get("ended_by") != ENDED_BY_ENVIRONMENT:
-            self._truncations[-1] = False
-        self._labels = episode.recorded_labels
 
-    def difference(self, replayed: Replayed) -> Difference | None:
-        return self._step_difference(replayed) or self._frame_difference(replayed) or self._label_difference(replayed)
-
-    def _step_difference(self, replayed: Replayed) -> Difference | None:
-        if replayed.t == 0:
-            return None
-        step = replayed.t - 1
-        compared = (
-            ("reward", float(self._rewards[step]), replayed.reward),
-            ("terminated", bool(self._terminations[step]), replayed.terminated),
-            ("truncated", bool(self._truncations[step]), replayed.truncated),
-        )
-        for field, recorded, found in compared:
-            if recorded != found:
-                return self._difference(replayed, step, field, recorded, found)
-        return None
-
-    def _frame_difference(self, replayed: Replayed) -> Difference | None:
-        """Compares the recorded hash with the replayed frame's, then with that of the frame as it is stored."""
-        recorded = self._hashes[replayed.t]
-        found: bytes | None = frame_hash(replayed.frame)
-        if recorded == found:
-            stored = self._stored_frame(replayed.t)
-            found = None if stored is None else frame_hash(stored)
-        if recorded == found:
-            return None
-        name = "a garbled image" if found is None else _short(found)
-        return self._difference(replayed, replayed.t, "frame", _short(recorded), name)
-
-    def _label_difference(self, replayed: Replayed) -> Difference | None:
-        schema = self._episode.recording.label_schema
-        if self._labels is None or schema is None:
-            return None
-        values = replayed.info.get("labels", {})
-        found = schema.encode(values, f"{self._episode.recording.env_id}: frame {replayed.t}")
-        recorded = self._labels[replayed.t]
-        if np.array_equal(recorded, found, equal_nan=True):
-            return None
-        before, now = schema.decode(recorded), schema.decode(found)
-        name = next(name for name in schema if before[name] != now[name])
-        return self._difference(replayed, replayed.t, f"labels.{name}", before[name], now[name])
-
-    def _difference(self, replayed: Replayed, step: int, field: str, recorded: Any, found: Any) -> Difference:
-        stored = self._stored_frame(replayed.t)
-        return Difference(self._episode.index, step, field, recorded, found, stored, replayed.frame)
-
-    def file_difference(self) -> Difference | None:
-        """Whether anything else in the file is not as it was written."""
-        recorded = self._episode.provenance.get("sha256")
-        found = sha256(episode_file(self._episode.recording.path, self._episode.index))
-        if recorded == found:
-            return None
-        return Difference(self._episode.index, None, "part-0.arrow", f"sha256 {recorded}", f"sha256 {found}")
-
-    def _stored_frame(self, t: int) -> Frame | None:
-        """The frame as stored, `None` if it is damaged in any byte."""
-        if self._episode.recording.stores_png and not is_intact_png(self._episode.encoded_frame(t)):
-            return None
+def _at_once(recording: Recording, make: Make, on_step: OnStep, workers: int) -> Comparing:
+    n_steps = 0
+    compare = partial(_compared_elsewhere, recording.path, make)
+    with processes(min(workers, len(recording))) as pool:
         try:
-            return self._episode.frame(t)
-        except InputError:
-            return None
+            for index, compared in enumerate(pool.map(compare, range(len(recording)))):
+                n_steps += compared[1]
+                on_step(index + 1, n_steps)
+                yield compared
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"{recording.path}: a process that replayed an episode was ended from outside; "
+                "if memory is short, use fewer --workers"
+            ) from error
 
 
-def _short(digest: bytes) -> str:
-    return digest.hex()[:12]
+def _compared(episode: Episode, make: Make, on_frame: OnFrame) -> Compared:
+    with make_env(episode.recording, make) as env:
+        difference = first_difference(episode, env, on_frame)
+    return difference, episode.n_steps if difference is None else difference.step or 0
+
+
+def _compared_elsewhere(path: Path, make: Make, index: int) -> Compared:
+    """The same in a process of its own."""
+    return _compared(_opened(path)[index], make, lambda _: None)
+
+
+_opened = lru_cache(maxsize=1)(Recording)
+
+
+def _progress(on_step: OnStep, episodes: int, steps: int) -> OnFrame:
+    """Tells `on_step` of each frame, after so many episodes and steps."""
+
+    def tell(replayed: Replayed) -> None:
+        on_step(episodes, steps + replayed.t)
+
+    return tell

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,13 +50,16 @@ class RunningEpisode:
         where = f"{self._where}, step {self.n_steps}"
         if self.n_steps + 1 >= MAX_ROWS:
             raise InputError(f"{where}: expected at most {MAX_ROWS - 1} steps (Minari reads no more), found another")
-        self._stream.append(self._rows.step(action, frame, reward, terminated, truncated, info, where))
+        row = self._rows.step(action, frame, reward, terminated, truncated, info, where)
+        with _room_on_disk(self._writer.path):
+            self._stream.append(row)
         self.n_steps += 1
 
     def commit(self, ended_by: str = ENDED_BY_ENVIRONMENT) -> None:
         """Makes it an episode of the recording. Ended by anything but the environment, its last step is truncated."""
         self._stream.close()
-        self._writer.commit(self._stream.path, ended_by)
+        with _room_on_disk(self._writer.path):
+            self._writer.commit(self._stream.path, ended_by)
 
     def discard(self) -> None:
         self._stream.close()
@@ -104,8 +109,9 @@ class RecordingWriter:
         where = f"{self.path}: episode with seed {seed}"
         row = self._rows.first(frame, info, f"{where}, reset")
         about = {"uuid": str(uuid.uuid4()), "seed": seed, "options": options, "provenance": provenance}
-        stream = RowStream(self._inprogress / f"{about['uuid']}.arrows", self._rows.schema, about)
-        stream.append(row)
+        with _room_on_disk(self.path):
+            stream = RowStream(self._inprogress / f"{about['uuid']}.arrows", self._rows.schema, about)
+            stream.append(row)
         return RunningEpisode(self, stream, self._rows, where)
 
     def commit(self, stream: Path, ended_by: str) -> None:
@@ -136,7 +142,11 @@ class RecordingWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except (OSError, InputError):
+            if error is None:  # else that one tells more, and the next start recovers what could not be now
+                raise
 
     @property
     def _inprogress(self) -> Path:
@@ -186,6 +196,7 @@ class RecordingWriter:
         for leftover in (self.path / "data").glob(".*"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         while (folder := episode_folder(self.path, self.total_episodes)).exists():
+            self.recovered.append(f"{self.path}: recovered a finished episode as episode {self.total_episodes}")
             self._count(folder)
             self._write_metadata()
         streams = sorted(self._inprogress.glob("*.arrows"), key=os.path.getmtime)
@@ -202,6 +213,21 @@ class RecordingWriter:
     def _committed_uuids(self) -> set[str]:
         folders = (episode_folder(self.path, index) for index in range(self.total_episodes))
         return {read_json(folder / "metadata.json")[OWN_KEY]["uuid"] for folder in folders}
+
+
+@contextmanager
+def _room_on_disk(path: Path) -> Iterator[None]:
+    """Says what to do where the disk is full."""
+    try:
+        yield
+    except (OSError, InputError) as error:
+        cause = error.__cause__ if isinstance(error, InputError) else error
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"{path}: the disk is full; finished episodes are kept; make room and go on with --append, which "
+                "recovers the running one up to its last whole row"
+            ) from error
+        raise
 
 
 def _create(path: Path, header: Header, force: bool) -> None:

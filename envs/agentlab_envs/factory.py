@@ -17,6 +17,7 @@ from gymnasium.wrappers import AtariPreprocessing, TimeLimit
 from agentlab_envs.atari_labels import AtariLabels, MemoryTrace
 from agentlab_envs.car_racing import CarRacingLabels
 from agentlab_envs.lives import LivesLost
+from agentlab_envs.screen import seen_as_drawn, shows_images
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -28,8 +29,8 @@ _PREPROCESSING = set(inspect.signature(AtariPreprocessing).parameters) - {"env"}
 
 
 def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.Env[Any, Any]:
-    """The environment for an id; Atari games with `AtariPreprocessing` (84x84, grey, 4 frames a step) and labels, and
-    CarRacing with labels.
+    """The environment for an id; Atari games with `AtariPreprocessing` (84x84, grey, 4 frames a step) and labels,
+    CarRacing with labels, and those whose observations are no images, such as MiniGrid's, as they are drawn.
 
     `kwargs` go to `gymnasium.make`, for Atari games also to `AtariPreprocessing`. Raises Gymnasium's errors for an
     unknown id, and its `DependencyNotInstalled` for an Atari game without ale-py.
@@ -38,7 +39,9 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
         kwargs["render_mode"] = render_mode
     if not _is_atari(_spec(env_id)):
         env: gym.Env[Any, Any] = gym.make(env_id, **kwargs)
-        return CarRacingLabels(env) if CarRacingLabels.knows(env) else env
+        if CarRacingLabels.knows(env):
+            return CarRacingLabels(env)
+        return env if shows_images(env.observation_space) else seen_as_drawn(env, env_id, kwargs)
     options = ATARI_DEFAULTS | kwargs
     preprocessing = {name: options.pop(name) for name in _PREPROCESSING & options.keys()}
     max_episode_steps = options.pop("max_episode_steps", None)
@@ -122,13 +125,16 @@ def _atari_vec_takes(kwargs: Mapping[str, Any]) -> bool:
 
 
 def _own_vec(spec: EnvSpec, n_envs: int, labels: bool, kwargs: dict[str, Any]) -> VecEnv | None:
-    """The vector environment that the spec names, or `None` if there is none with same-step autoreset."""
+    """The vector environment that the spec names, or `None` if there is none of images with same-step autoreset."""
     from agentlab_envs.vec_env import SameStepVecEnv
 
     if spec.vector_entry_point is None:
         return None
     env = gym.make_vec(spec, n_envs, vectorization_mode="vector_entry_point", **kwargs)
-    if env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and (not labels or hasattr(env, "label_schema")):
+    is_fit = env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and shows_images(
+        env.single_observation_space
+    )
+    if is_fit and (not labels or hasattr(env, "label_schema")):
         return SameStepVecEnv(env, labels)
     env.close()
     return None

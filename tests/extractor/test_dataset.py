@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ class PretendEpisode:
     def __init__(self, index: int, n_frames: int) -> None:
         self.index, self.n_frames = index, n_frames
         self.labels = np.array([[index, t] for t in range(n_frames)], np.float32)
+        self.recording = SimpleNamespace(frame_shape=(2,))
 
-    def frame(self, t: int) -> Any:
-        if not 0 <= t < self.n_frames:
-            raise IndexError(t)
-        PretendEpisode.decoded += 1
-        return np.array([self.index, t], np.uint8)
+    def frames(self, ts: Any) -> Any:
+        assert min(ts) >= 0
+        assert max(ts) < self.n_frames
+        PretendEpisode.decoded += len(ts)
+        return np.array([[self.index, t] for t in ts], np.uint8)
 
 
 def pretend(lengths: list[int]) -> list[Any]:
@@ -146,7 +148,7 @@ class TestFrameDataset:
 
     def test_passes_on_what_goes_wrong_while_decoding(self, monkeypatch: pytest.MonkeyPatch):
         frames = FrameDataset(pretend([5, 5]))
-        monkeypatch.setattr(PretendEpisode, "frame", lambda *_: 1 / 0)
+        monkeypatch.setattr(PretendEpisode, "frames", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             list(frames.batches(np.arange(10), 5))
 

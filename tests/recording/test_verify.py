@@ -25,9 +25,9 @@ def make_noise(env_id, env_kwargs):  # noqa: ARG001
     return Noise()
 
 
-def rewrite(recording, column, change):
-    """Changes a column of episode 1 by `change(list of values)`."""
-    file = recording.path / "data" / "1" / "part-0.arrow"
+def rewrite(recording, column, change, episode=1):
+    """Changes a column of an episode by `change(list of values)`."""
+    file = recording.path / "data" / str(episode) / "part-0.arrow"
     rows = pa.ipc.open_file(pa.py_buffer(file.read_bytes())).get_batch(0)
     values = rows.column(column).to_pylist()
     change(values)
@@ -156,6 +156,30 @@ def test_an_empty_recording_is_bad_input(copy):
     file.write_text(json.dumps(json.loads(file.read_text()) | {"total_episodes": 0, "total_steps": 0}))
     with pytest.raises(InputError, match="expected at least 1 episode"):
         verify(Recording(copy.path))
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_several_processes_find_what_one_finds(copy, workers):
+    verification = verify(copy, workers=workers)
+    assert verification.difference is None
+    assert (verification.episodes, verification.steps) == (2, copy.total_steps)
+    for episode, value in ((1, 0.25), (0, 0.5)):
+        changed = rewrite(copy, "rewards", lambda values, to=value: values.__setitem__(20, to), episode=episode)
+        found = verify(changed, workers=workers)
+        assert where(found.difference) == (episode, 20, "reward")
+        assert str(found.difference) == str(verify(changed).difference)
+        assert found.difference.recorded_frame.shape == (84, 84)
+
+
+def test_no_processes_are_refused(catch):
+    with pytest.raises(InputError, match="workers: expected at least 1, found 0"):
+        verify(catch, workers=0)
+
+
+def test_progress_of_processes_counts_every_step(catch):
+    told = []
+    verify(catch, workers=2, on_step=lambda episodes, steps: told.append((episodes, steps)))
+    assert told == [(1, catch[0].n_steps), (2, catch.total_steps)]
 
 
 def test_progress_counts_every_step(catch):

@@ -1,0 +1,97 @@
+"""Recordings as PyTorch datasets: frames are read from disk when asked for, a batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from agentlab.errors import InputError
+from agentlab.recording.frame_index import FrameIndex
+
+if TYPE_CHECKING:
+    from agentlab.recording.reader import Recording
+
+
+class RecordedFrames(Dataset[dict[str, Tensor]]):
+    """Every frame of a recording as `{"frame", "episode", "step"}`, and `"labels"` where it has any.
+
+    A frame is uint8 of the recording's `frame_shape`; labels are float32 `(n_labels,)` in the encoding of
+    `LabelSchema`, NaN where absent, held in memory. A `DataLoader` fetches a whole batch at once.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        recording.require_episodes()
+        self._index = FrameIndex(list(recording))
+        labelled = recording.label_schema is not None
+        self.labels = torch.from_numpy(np.concatenate([episode.labels for episode in recording])) if labelled else None
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        return self.__getitems__([_from_start(number, len(self))])[0]
+
+    def __getitems__(self, numbers: Sequence[int]) -> list[dict[str, Tensor]]:
+        chosen = np.asarray(numbers, dtype=np.int64)
+        of_episode, steps = self._index.locate(chosen)
+        columns = {
+            "frame": torch.from_numpy(self._index.frames(chosen)),
+            "episode": torch.from_numpy(of_episode),
+            "step": torch.from_numpy(steps),
+        }
+        if self.labels is not None:
+            columns["labels"] = self.labels[torch.from_numpy(chosen)]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+class CloningPairs(Dataset[tuple[Tensor, Tensor]]):
+    """For every step of a recording the frames before it and the action taken then, for behaviour cloning.
+
+    The frames are the last `stack` ones, uint8 `(stack, *frame_shape)`, oldest first; before an episode's beginning its
+    first frame stands in. Actions, as the recording's action space has them, are held in memory.
+
+    Raises `InputError` for fewer frames than one.
+    """
+
+    def __init__(self, recording: Recording, stack: int = 1) -> None:
+        if stack < 1:
+            raise InputError(f"stack: expected at least 1, found {stack}")
+        recording.require_episodes()
+        self._index = FrameIndex(list(recording))
+        self._stack = stack
+        self.actions = torch.from_numpy(np.concatenate([episode.actions for episode in recording]))
+        lasts = self._index.starts + [episode.n_steps for episode in recording]
+        self._taken_at = np.setdiff1d(np.arange(len(self._index)), lasts)
+
+    def __len__(self) -> int:
+        return len(self._taken_at)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        return self.__getitems__([_from_start(number, len(self))])[0]
+
+    def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        chosen = np.asarray(numbers, dtype=np.int64)
+        wanted = self._stacked(self._taken_at[chosen])
+        needed, places = np.unique(wanted, return_inverse=True)
+        frames = torch.from_numpy(self._index.frames(needed)[places.reshape(wanted.shape)])
+        return list(zip(frames, self.actions[torch.from_numpy(chosen)], strict=True))
+
+    def _stacked(self, lasts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The numbers of the last `stack` frames of the episode up to each of `lasts`, `(n, stack)`."""
+        of_episode, _ = self._index.locate(lasts)
+        back: Any = lasts[:, None] + np.arange(1 - self._stack, 1)
+        stacked: npt.NDArray[np.int64] = np.maximum(back, self._index.starts[of_episode][:, None])
+        return stacked
+
+
+def _from_start(number: int, length: int) -> int:
+    """A number that may count from the end, as in any sequence; `IndexError` beyond either."""
+    if not -length <= number < length:
+        raise IndexError(f"number {number} of {length}")
+    return number % length

@@ -1,0 +1,140 @@
+"""Recordings as PyTorch datasets and as SB3's replay buffer hold what was recorded, and train."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from recording_games import Noise, record_noise
+from stable_baselines3 import DQN
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecTransposeImage
+from torch.utils.data import DataLoader
+
+from agentlab.errors import InputError
+
+
+@pytest.fixture
+def noise(tmp_path):
+    return record_noise(tmp_path / "rec", episodes=3, shape=(40, 50, 3))
+
+
+def everything(recording):
+    return [(episode, t) for episode in recording for t in range(episode.n_frames)]
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_loader_gives_every_frame_once_with_its_labels(noise, processes):
+    loader = DataLoader(
+        noise.to_torch(),
+        batch_size=4,
+        shuffle=True,
+        num_workers=processes,
+        multiprocessing_context="spawn" if processes else None,
+    )
+    seen = set()
+    for batch in loader:
+        for frame, labels, number, step in zip(
+            batch["frame"], batch["labels"], batch["episode"].tolist(), batch["step"].tolist(), strict=True
+        ):
+            np.testing.assert_array_equal(frame, noise[number].frame(step))
+            np.testing.assert_array_equal(labels, noise[number].labels[step])
+            seen.add((number, step))
+    assert len(seen) == len(everything(noise)) == noise.total_frames
+
+
+def test_a_dataset_is_a_sequence(noise):
+    frames = noise.to_torch()
+    assert len(frames) == noise.total_frames
+    assert torch.equal(frames[-1]["frame"], frames[len(frames) - 1]["frame"])
+    with pytest.raises(IndexError):
+        frames[len(frames)]
+
+
+def test_a_recording_without_labels_gives_frames_alone(tmp_path):
+    frames = record_noise(tmp_path / "rec", labels=False).to_torch()
+    assert frames[0].keys() == {"frame", "episode", "step"}
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+def test_cloning_pairs_are_the_last_frames_and_the_action_taken_then(noise, stack):
+    pairs = noise.to_cloning_pairs(stack)
+    expected = [
+        (episode.frames([max(0, t - back) for back in reversed(range(stack))]), episode.actions[t])
+        for episode in noise
+        for t in range(episode.n_steps)
+    ]
+    assert len(pairs) == len(expected) == noise.total_steps
+    for (seen, done), (frames, action) in zip((pairs[i] for i in range(len(pairs))), expected, strict=True):
+        np.testing.assert_array_equal(seen, frames)
+        assert done == action
+
+
+def test_a_policy_can_be_cloned_from_the_pairs(tmp_path):
+    recording = record_noise(tmp_path / "rec", episodes=1, shape=(8, 8))
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    optimizer = torch.optim.Adam(network.parameters(), 0.05)
+    losses = []
+    for _ in range(60):
+        for seen, done in DataLoader(recording.to_cloning_pairs(), batch_size=8):
+            loss = torch.nn.functional.cross_entropy(network(seen.float() / 255), done)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert losses[-1] < 0.1 < losses[0]
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (40, 50, 1), (40, 50, 3)])
+def test_the_replay_buffer_holds_what_sb3_would_have_put_there(tmp_path, shape):
+    recording = record_noise(tmp_path / "rec", episodes=2, shape=shape)
+    buffer = recording.to_sb3_replay_buffer(stack=2)
+    step = 0
+    for episode in recording:
+        env = Noise(shape=shape if len(shape) == 3 else (*shape, 1))
+        venv = VecTransposeImage(VecFrameStack(DummyVecEnv([lambda env=env: env]), 2))
+        venv.seed(episode.seed)
+        state = venv.reset()
+        for action in episode.actions:
+            after, rewards, dones, infos = venv.step(np.array([action]))
+            after = infos[0].get("terminal_observation", after[0])
+            np.testing.assert_array_equal(buffer.observations[step, 0], state[0])
+            np.testing.assert_array_equal(buffer.next_observations[step, 0], after)
+            assert (buffer.actions[step, 0, 0], buffer.rewards[step, 0]) == (action, rewards[0])
+            assert (bool(buffer.dones[step, 0]), bool(buffer.timeouts[step, 0])) == (bool(dones[0]), False)
+            state, step = after[None], step + 1
+    assert (buffer.size(), step) == (recording.total_steps, recording.total_steps)
+
+
+def test_an_episode_that_was_cut_bootstraps(tmp_path):
+    buffer = record_noise(tmp_path / "rec", length=9).to_sb3_replay_buffer()
+    assert not buffer.timeouts.any()
+    from recording_games import record_game
+
+    cut = record_game("agentlab/Catch-v0", tmp_path / "cut", episodes=1, max_steps=5).to_sb3_replay_buffer()
+    assert buffer.dones[:, 0].tolist().count(1) == 2
+    assert (cut.dones[-1, 0], cut.timeouts[-1, 0]) == (1, 1)
+
+
+def test_sb3_trains_on_the_replay_buffer(tmp_path):
+    recording = record_noise(tmp_path / "rec", episodes=2, shape=(40, 50))
+    buffer = recording.to_sb3_replay_buffer(stack=4)
+    env = Noise(shape=(4, 40, 50))
+    model = DQN("CnnPolicy", env, buffer_size=1, batch_size=8, learning_starts=0, device="cpu")
+    model._setup_learn(0)
+    model.replay_buffer = buffer
+    before = [weights.clone() for weights in model.q_net.parameters()]
+    model.train(gradient_steps=1, batch_size=8)
+    assert any(not torch.equal(old, new) for old, new in zip(before, model.q_net.parameters(), strict=True))
+
+
+def test_continuous_actions_keep_their_shape(tmp_path):
+    recording = record_noise(tmp_path / "rec", actions=spaces.Box(-1, 1, (2, 3), np.float32))
+    assert recording.to_cloning_pairs()[0][1].shape == (2, 3)
+    assert recording.to_sb3_replay_buffer().actions.shape == (recording.total_steps, 1, 6)
+
+
+def test_fewer_frames_than_one_are_refused(noise):
+    for give in (noise.to_cloning_pairs, noise.to_sb3_replay_buffer):
+        with pytest.raises(InputError, match="stack: expected at least 1, found 0"):
+            give(stack=0)
