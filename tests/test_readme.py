@@ -179,3 +179,47 @@ def test_the_worth_of_parts_shown_is_what_the_bench_left():
     for part, found in game.items():
         low, high = found["difference_ci95"]
         assert f"| {part} | {found['iqm']:.1f} | {found['difference']:+.1f} ({low:+.1f} to {high:+.1f}) |" in README
+
+
+def within(row: dict[str, Any], name: str, digits: str) -> str:
+    low, high = row[f"{name}_ci95"]
+    return f"{row[name]:{digits}} ({low:{digits}} to {high:{digits}})"
+
+
+def strategy_rows() -> Iterator[str]:
+    """The rows of the README's tables of strategies, from what the bench left."""
+    found = figures("strategies")
+    for name, row in found["hard-clusters"]["overall"].items():
+        gaps = [
+            "" if name.startswith(other) else within(row, gap, "+.2f")
+            for gap, other in (("gap_pp", "all"), ("against_rs2_pp", "RS2"))
+        ]
+        yield f"| {name} | {row['read']:.1f}% | {gaps[0]} | {gaps[1]} | {row['cost']:.2f} | {row['seconds']:.2f} |"
+    for name, row in found["together"]["overall"].items():
+        gap = "" if name == "no strategy" else within(row, "gap_pp", "+.2f")
+        yield f"| {name} | {row['read']:.1f}% | {gap} | {row['cost']:.2f} | {row['seconds']:.2f} |"
+    for game, row in found["mode-choice"]["games"].items():
+        cases = [case for case in found["mode-choice"]["cases"] if case["game"] == game]
+        right = sum(case["chosen"] == row["best"] for case in cases)
+        probing = sorted(case["probing"] for case in cases)[len(cases) // 2]
+        against = within(row, "against_best", ".2f")
+        yield f"| {game} | {row['best']} | {against} | {right} of {len(cases)} | {probing:.1%} |"
+    depths = found["fixnorm"]["depths"].values()
+    for name in found["fixnorm"]["depths"]["2"]:
+        rows = [of_depth[name] for of_depth in depths]
+        windows = [f"{row['width']:,.0f}" for row in rows]
+        wider = [
+            f"{row['wider']['width']:,.0f}, moves {row['moves']['best_rate']:.2f}" if "wider" in row else ""
+            for row in rows
+        ]
+        yield f"| {' | '.join([name, *windows, *wider])} |"
+    for name, row in found["random-patience"]["rules"].items():
+        gap = "" if name == "whole budget" else within(row, "gap_pp", "+.2f")
+        yield f"| {name} | {row['share_of_rounds']:.0%} | {gap} |"
+
+
+def test_the_worth_of_strategies_shown_is_what_the_bench_left():
+    rows = list(strategy_rows())
+    assert len(rows) == 25
+    for row in rows:
+        assert row in README
