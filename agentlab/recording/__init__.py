@@ -2,9 +2,12 @@
 
 from agentlab.recording.added_labels import add_labels
 from agentlab.recording.header import Header, describe
+from agentlab.recording.policy import Instead, Policy, RandomPolicy, Spectator, WanderingPolicy
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.reader import Episode, Recording
-from agentlab.recording.recorder import Policy, RandomPolicy, Summary, WanderingPolicy, record
+from agentlab.recording.recorder import record
+from agentlab.recording.session import Summary
+from agentlab.recording.vector_recorder import record_vector
 from agentlab.recording.verify import (
     Difference,
     Make,
@@ -22,6 +25,7 @@ __all__ = [
     "Difference",
     "Episode",
     "Header",
+    "Instead",
     "Make",
     "OnStep",
     "Policy",
@@ -30,6 +34,7 @@ __all__ = [
     "RecordingWriter",
     "Replayed",
     "RunningEpisode",
+    "Spectator",
     "Summary",
     "Verification",
     "WanderingPolicy",
@@ -39,6 +44,7 @@ __all__ = [
     "first_difference",
     "make_env",
     "record",
+    "record_vector",
     "replay",
     "silent",
     "verify",
