@@ -30,14 +30,7 @@ class AtariFramesVectorEnv(AtariVectorEnv):
 
     render_mode = None
 
-    def __init__(
-        self,
-        spec: EnvSpec,
-        num_envs: int,
-        threads: int,
-        kwargs: dict[str, Any],
-        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
-    ) -> None:
+    def __init__(self, spec: EnvSpec, num_envs: int, threads: int, kwargs: dict[str, Any]) -> None:
         options = {
             VECTOR_NAMES[name]: value for name, value in {**spec.kwargs, **kwargs}.items() if name in VECTOR_NAMES
         }
@@ -45,26 +38,21 @@ class AtariFramesVectorEnv(AtariVectorEnv):
             spec.kwargs["game"],
             num_envs,
             num_threads=threads,
-            autoreset_mode=autoreset_mode,
+            autoreset_mode=AutoresetMode.SAME_STEP,
             stack_num=1,
             reward_clipping=False,
             use_fire_reset=False,
             **options,
         )
         self.spec = spec
-        self.metadata = {**self.metadata, "autoreset_mode": autoreset_mode}
+        self.metadata = {**self.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
         self.single_observation_space = spaces.Box(0, 255, (84, 84), np.uint8)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts an episode in all copies, or in those of the array `options["reset_mask"]`.
-
-        An int seeds copy i with `seed + i`, a sequence has one seed a copy.
-        """
+        """Starts an episode in all copies; an int seeds copy i with `seed + i`, a sequence has one seed a copy."""
         if seed is not None:
             seed = (np.asarray(seed) if np.ndim(seed) else seed + np.arange(self.num_envs)) % SEEDS
-            if options is not None and "reset_mask" in options:
-                seed = seed[options["reset_mask"]]
         observations, info = super().reset(seed=seed, options=options)
         return observations[:, 0], info
 

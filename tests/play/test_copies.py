@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,8 +107,8 @@ def test_what_an_environment_should_not_do_is_told_and_the_steps_before_are_kept
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("error", "a copy failed (ZeroDivisionError: no such number)"),
-        ("exit", "the process of copy 0 ended by itself, with exit code 7"),
+        ("error", r"a copy failed \(ZeroDivisionError: no such number\)"),
+        ("exit", "the process of copy [01] ended by itself, with exit code 7"),
     ],
 )
 def test_the_failure_of_a_process_is_one_line_and_the_steps_before_are_kept(fault, message, agentlab, tmp_path):
@@ -115,7 +116,7 @@ def test_the_failure_of_a_process_is_one_line_and_the_steps_before_are_kept(faul
     outcome = agentlab("record", FAULTY, "--out", tmp_path / "r", *args)
     assert outcome.code == 2
     assert len(outcome.err.splitlines()) == 1, outcome.err
-    assert f"environment {FAULTY!r}: {message}" in outcome.err
+    assert re.search(f"environment {FAULTY!r}: {message}", outcome.err)
     assert [episode.n_steps for episode in Recording(tmp_path / "r")] == [2, 2]
 
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -17,6 +16,7 @@ pytest.importorskip("pygame")
 
 from screen import XVFB, Person, virtual_screen
 
+from agentlab.environment import open_environment
 from agentlab.recording import Recording
 
 pytestmark = pytest.mark.skipif(XVFB is None, reason="no Xvfb on this machine")
@@ -98,7 +98,7 @@ def test_the_window_shows_the_frame_enlarged_without_blur(screen, person, tmp_pa
         shown = person.pixels()
         person.tap("Escape")
         ended(process)
-    frame, _ = gym.make("agentlab/Catch-v0").reset(seed=3)
+    frame, _ = open_environment("agentlab/Catch-v0", {}).reset(seed=3)
     factor = 6  # the largest that leaves a fifth of the screen
     left = (shown.shape[1] - factor * 84) // 2
     enlarged = np.kron(frame, np.ones((factor, factor), np.uint8))

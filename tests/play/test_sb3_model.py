@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecTransposeImage
 
+from agentlab.environment import open_environment
 from agentlab.play.sb3_model import FrameStack
 from agentlab.recording import Recording
 
@@ -24,7 +25,7 @@ CATCH = ["record", "agentlab/Catch-v0", "--episodes", "2", "--seed", "3"]
 
 def catch(stack=1):
     """Catch as SB3's users make it: a channel, and a stack of frames."""
-    env = DummyVecEnv([lambda: ReshapeObservation(gym.make("agentlab/Catch-v0"), (84, 84, 1))])
+    env = DummyVecEnv([lambda: ReshapeObservation(open_environment("agentlab/Catch-v0", {}), (84, 84, 1))])
     return VecFrameStack(env, stack) if stack > 1 else env
 
 
