@@ -108,11 +108,12 @@ def test_frames_are_stacked_as_sb3_stacks_them(channels, stack, n_frames, channe
                 seen = env.step([0])[0]
 
 
-def test_a_model_that_is_not_trusted_is_never_unpickled(tmp_path, refused):
+def test_a_model_is_unpickled_only_if_it_is_trusted(tmp_path, refused):
     bomb = b"cbuiltins\nopen\n(V" + str(tmp_path / "exploded").encode() + b"\nVw\ntR."
     plain = {
         "policy_class": {"__module__": "stable_baselines3.common.policies"},
-        "clip_range": {":type:": "function", ":serialized:": base64.b64encode(bomb).decode()},
+        "clip_range": 0.2,
+        "seed": {":type:": "int", ":serialized:": base64.b64encode(bomb).decode()},
     }
     with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
         archive.writestr("data", json.dumps(plain))
@@ -120,6 +121,8 @@ def test_a_model_that_is_not_trusted_is_never_unpickled(tmp_path, refused):
     assert "Stable-Baselines3 unpickles a model to load it, which can run any code" in line
     assert "add --trust" in line
     assert [path.name for path in tmp_path.iterdir()] == ["model.zip"]
+    refused(*CATCH, "--out", tmp_path / "r", "--policy", tmp_path / "model.zip", "--trust")
+    assert (tmp_path / "exploded").exists()
 
 
 def test_a_model_of_other_frames_or_actions_is_refused(ppo, refused, tmp_path):
