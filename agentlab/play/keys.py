@@ -43,7 +43,7 @@ class Keys:
         self._actions, self._idle = actions, idle
         used = frozenset[int]().union(*actions)
         self._letters = {arrow: letter for arrow, letter in ARROWS.items() if letter in used and arrow not in used}
-        self.names = [pygame.key.name(code) for code in sorted(used | self._letters.keys())]
+        self.names = " ".join(pygame.key.name(code) for code in sorted(used)) + " or arrows" * bool(self._letters)
 
     @property
     def waits(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,9 +38,9 @@ class Window:
     Raises `InputError` where there is no display to open it on.
     """
 
-    def __init__(self, title: str, key_names: Sequence[str]) -> None:
+    def __init__(self, title: str, key_names: str) -> None:
         self._title = title
-        self._help = f"{' '.join(key_names)} play    p pause    backspace discards the episode    escape ends"
+        self._help = f"play: {key_names}     pause: p     discard the episode: backspace     end: escape"
         self._held: dict[int, None] = {}
         self._surface: pygame.Surface | None = None
         try:

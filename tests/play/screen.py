@@ -25,7 +25,7 @@ XVFB = shutil.which("Xvfb")
 def virtual_screen() -> Iterator[str]:
     """The name of a display that nobody sees."""
     reads, writes = os.pipe()
-    command = [XVFB, "-displayfd", str(writes), "-screen", "0", "1024x768x24", "-nolisten", "tcp"]
+    command = [XVFB, "-displayfd", str(writes), "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset"]
     with subprocess.Popen(command, pass_fds=[writes], stderr=subprocess.DEVNULL) as server:
         os.close(writes)
         with os.fdopen(reads) as number:
