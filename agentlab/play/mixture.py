@@ -25,7 +25,7 @@ class MixturePolicy:
     """Plays each episode as one of several policies, in shares that `weights` are in proportion to.
 
     Which one, the fraction of the episode's seed times the golden ratio says: over any run of consecutive seeds these
-    are spread so evenly that shares hold to within an episode or two. Its `name` is that of who plays.
+    are spread so evenly that shares hold to within a few episodes. Its `name` is that of who plays.
     """
 
     def __init__(self, policies: Sequence[Policy], weights: Sequence[float]) -> None:
