@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentlab import __version__, environment
 from agentlab import device as devices
@@ -21,7 +21,7 @@ from agentlab.extractor import FrozenExtractor, StrategicSeams, check_recordings
 from agentlab.fields import to_plain
 from agentlab.head import Agent, find_reward_function, require_learning_from_recordings, train
 from agentlab.labels import LabelSchema
-from agentlab.play import player, record_episodes
+from agentlab.play import Casting, cast, record_episodes
 from agentlab.progress import NoProgress, Progress
 from agentlab.recipe import (
     MOST_EVALUATION_SEED,
@@ -39,6 +39,9 @@ from agentlab.search import Method, Search
 from agentlab.seeds import first_seed
 from agentlab.space import Space
 from agentlab.strategies import RandomPatience
+
+if TYPE_CHECKING:
+    from gymnasium import Env
 
 OF_THE_RECORDING = ("record.", "recordings", "env", "seed")
 """Where the fields begin that recordings depend on."""
@@ -174,9 +177,15 @@ def check(recipe: Recipe) -> None:
         else:
             environment.require_labels(env, recipe.env)
             _require_episodes(recipe)
-            player(recipe.record.policy, env, device="cpu")
+            _check_policy(recipe, env)
     finally:
         env.close()
+
+
+def _check_policy(recipe: Recipe, env: Env[Any, Any]) -> None:
+    config = recipe.record
+    with cast(config.policy, Casting(env, recipe.env, config.n_envs, "cpu", config.trust, config.fps)):
+        """Whoever can be cast can play."""
 
 
 def _require_episodes(recipe: Recipe) -> None:

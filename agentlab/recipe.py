@@ -40,11 +40,18 @@ class RecordConfig:
     episodes: Count = 20
     """Episodes to record."""
     policy: str = "wandering"
-    """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
+    """Who plays: `random`, `wandering` (random actions held for a while), `human`, the folder of a trained run,
+    `module:name` of a function or class, the zip of an SB3 model, or a mixture such as `random:0.3,runs/pong:0.7`."""
     max_steps: EpisodeSteps | None = None
     """Agent steps after which an episode is cut."""
     enough_steps: Count | None = None
     """Agent steps after which no further episode is begun, even if there are fewer than `episodes`."""
+    n_envs: Count = 1
+    """Episodes played at once, each in a process of its own."""
+    trust: bool = False
+    """Whether an SB3 model may be loaded: SB3 unpickles its file, which can run any code that is in it."""
+    fps: Positive | None = None
+    """Steps a second when a person plays; none takes the game's own speed."""
 
 
 @dataclass(frozen=True)

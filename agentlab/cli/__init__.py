@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "the whole pipeline: record, fit, train, evaluate, report",
-    "record": "record episodes of an environment, played at random or by a trained run",
+    "record": "record episodes of an environment, played at random, by a trained run or by a person",
     "label": "add labels to a recording",
     "fit": "fit and freeze a feature extractor on labelled recordings",
     "train": "train a head that chooses actions from a frozen extractor's features",
@@ -39,8 +39,9 @@ INTERRUPTED = 130
 READER_GONE = 141
 """As a shell reports other commands whose output is no longer read, such as by `head`."""
 
-ENVIRONMENT = {"OPENCV_LOG_LEVEL": "ERROR", "OMP_WAIT_POLICY": "passive"}
-"""Set unless set already: OpenCV complains to nobody, and torch's idle threads leave the cores to the game's."""
+ENVIRONMENT = {"OPENCV_LOG_LEVEL": "ERROR", "OMP_WAIT_POLICY": "passive", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+"""Set unless set already: OpenCV complains to nobody, torch's idle threads leave the cores to the game's, and pygame
+does not greet on stdout."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

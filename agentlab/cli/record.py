@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
-from agentlab.recipe import Count, EpisodeSteps, RecordConfig, Scalar, Seed
+from agentlab.recipe import Count, EpisodeSteps, Positive, RecordConfig, Scalar, Seed
+
+if TYPE_CHECKING:
+    from agentlab.recording import Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +24,8 @@ class Options(Common):
 
     $ agentlab record ALE/Pong-v5 --out recordings/pong --episodes 20
     $ agentlab record ALE/Pong-v5 --out recordings/pong --append --policy runs/pong
+    $ agentlab record ALE/Pong-v5 --out recordings/mine --policy human
+    $ agentlab record ALE/Pong-v5 --out recordings/mixed --policy random:0.3,runs/pong:0.7 --n-envs 4
     $ agentlab record mymodule:Games/Mine-v0 --out mine --env-kwargs level=3
     """
 
@@ -31,7 +36,14 @@ class Options(Common):
     episodes: Count = 10
     """Episodes to record."""
     policy: str = RecordConfig().policy
-    """Who plays: `random`, `wandering` (random actions held for a while), or the folder of a trained run."""
+    """Who plays: `random`, `wandering` (random actions held for a while), `human`, the folder of a trained run,
+    `module:name` of a function or class, the zip of an SB3 model, or a mixture such as `random:0.3,runs/pong:0.7`."""
+    trust: bool = False
+    """Load an SB3 model: SB3 unpickles its file, which can run any code that is in it."""
+    n_envs: Count = 1
+    """Episodes played at once, each in a process of its own."""
+    fps: Positive | None = None
+    """Steps a second when a person plays; none takes the game's own speed."""
     max_steps: EpisodeSteps | None = None
     """Steps after which an episode is cut."""
     enough_steps: Count | None = None
@@ -59,7 +71,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:
     summary = record_episodes(
         options.env,
         options.env_kwargs,
-        RecordConfig(options.episodes, options.policy, options.max_steps, options.enough_steps),
+        _config(options),
         options.out,
         seed=options.seed,
         device=options.device,
@@ -76,7 +88,15 @@ def execute(options: Options, args: Sequence[str]) -> Result:
         "seconds": round(summary.seconds, 3),
         "recovered": summary.recovered,
     }
+    return Result(values, f"{summary.path}: {_text(summary)}")
+
+
+def _config(options: Options) -> RecordConfig:
+    return RecordConfig(**{each.name: getattr(options, each.name) for each in fields(RecordConfig)})
+
+
+def _text(summary: Summary) -> str:
+    if not summary.returns:
+        return "nothing was recorded"
     mean = sum(summary.returns) / len(summary.returns)
-    return Result(
-        values, f"{summary.path}: {summary.episodes} episodes, {summary.steps:,} steps, mean return {mean:.3g}"
-    )
+    return f"{summary.episodes} episodes, {summary.steps:,} steps, mean return {mean:.3g}"

@@ -89,6 +89,10 @@ class Agent:
         """Gets ready for `n` environments."""
         self._stack = FeatureStack(n, self._space)
 
+    def another(self) -> Agent:
+        """One that plays other environments, with the same networks."""
+        return Agent(self.extractor, self._policy, self.meta)
+
     def act(self, frames: npt.NDArray[np.uint8], starts: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         """The actions `(n, ...)` for frames `(n, *frame_shape)`; `starts` `(n,)` marks first frames of episodes."""
         percepts = self.extractor.percepts(frames, self.meta["sees"])

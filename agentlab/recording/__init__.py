@@ -6,9 +6,12 @@ from agentlab.recording.exports import to_minari_hdf5
 from agentlab.recording.frame_index import FrameIndex
 from agentlab.recording.header import Header, describe
 from agentlab.recording.integrity import damages
+from agentlab.recording.policy import Instead, Policy, RandomPolicy, Spectator, WanderingPolicy
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.reader import Episode, Recording
-from agentlab.recording.recorder import Policy, RandomPolicy, Summary, WanderingPolicy, record
+from agentlab.recording.recorder import record
+from agentlab.recording.session import Summary
+from agentlab.recording.vector_recorder import record_vector
 from agentlab.recording.verify import Make, Verification, changed_setup, make_env, verify
 from agentlab.recording.writer import RecordingWriter, RunningEpisode
 
@@ -17,6 +20,7 @@ __all__ = [
     "Episode",
     "FrameIndex",
     "Header",
+    "Instead",
     "Make",
     "OnStep",
     "Policy",
@@ -25,6 +29,7 @@ __all__ = [
     "RecordingWriter",
     "Replayed",
     "RunningEpisode",
+    "Spectator",
     "Summary",
     "Verification",
     "WanderingPolicy",
@@ -35,6 +40,7 @@ __all__ = [
     "first_difference",
     "make_env",
     "record",
+    "record_vector",
     "replay",
     "silent",
     "to_minari_hdf5",

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
 ENTRY_POINT = "gymnasium.envs.box2d.car_racing:CarRacing"
@@ -15,6 +16,8 @@ AHEAD = (4, 8, 12, 16)
 """How many tiles ahead of the car the road's direction is told; more are off the screen."""
 ROAD_IN_SIGHT = 25.0
 """How far off the middle of the road the car sees it, in the game's units; the road is 13 wide."""
+LEFT, RIGHT, GAS, BRAKE = np.array([[-1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0.8]], np.float32)
+"""What each key does, as in Gymnasium's own game: the wheels still turn under the brake."""
 
 Vector = npt.NDArray[np.float64]
 Info = dict[str, Any]
@@ -47,6 +50,14 @@ class CarRacingLabels(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def knows(env: gym.Env[Any, Any]) -> bool:
         """Whether the environment is CarRacing."""
         return env.spec is not None and env.spec.entry_point == ENTRY_POINT
+
+    def get_keys_to_action(self) -> dict[tuple[str, ...], Any]:
+        """The action of each combination of keys, in the form of `gymnasium.utils.play`: w gas, s brake, a and d."""
+        if isinstance(self.action_space, spaces.Discrete):
+            return {("d",): 1, ("a",): 2, ("w",): 3, ("s",): 4}
+        turns, speeds = {"a": LEFT, "d": RIGHT}, {"w": GAS, "s": BRAKE}
+        actions: dict[tuple[str, ...], Any] = {(key,): action for key, action in (turns | speeds).items()}
+        return actions | {(speed, turn): speeds[speed] + turns[turn] for speed in speeds for turn in turns}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Info]:
         frame, info = self.env.reset(seed=seed, options=options)

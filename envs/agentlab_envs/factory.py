@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 ATARI_DEFAULTS: dict[str, Any] = {"noop_max": 30, "frame_skip": 4}
 """How Atari games are preprocessed unless told otherwise: random no-ops at the start, each action held for 4 frames."""
 
+CONSOLE_FPS = 60
+"""Frames that an Atari console shows in a second."""
+
 _PREPROCESSING = set(inspect.signature(AtariPreprocessing).parameters) - {"env"}
 
 
@@ -48,6 +51,7 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
     env = gym.make(env_id, **{"frameskip": 1} | options)
     labelled = AtariLabels.knows(env)
     env = LivesLost(AtariPreprocessing(MemoryTrace(env) if labelled else env, **preprocessing))
+    env.metadata = env.metadata | {"render_fps": CONSOLE_FPS / preprocessing["frame_skip"]}
     if labelled:
         env = AtariLabels(env)
     if max_episode_steps is not None:  # steps of the agent, not frames of the emulator

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from recording_games import CATCH, Noise, record_game, record_noise
 
 from agentlab.errors import InputError
-from agentlab.recording import RandomPolicy, Recording, WanderingPolicy, record
+from agentlab.recording import Instead, RandomPolicy, Recording, WanderingPolicy, record
 
 
 class Interrupted:
@@ -180,13 +180,78 @@ def test_a_step_that_does_not_fit_is_refused_and_the_steps_before_are_kept(tmp_p
     assert Recording(tmp_path / "rec")[0].n_steps == 2
 
 
-def test_an_action_outside_the_space_is_refused(tmp_path):
+def test_an_action_outside_the_space_is_refused_before_it_is_taken(tmp_path):
+    class Careful(Noise):
+        def step(self, action):
+            assert self.action_space.contains(action)
+            return super().step(action)
+
     class Wrong(Interrupted):
         def act(self, frame, info):  # noqa: ARG002
-            return 17
+            self.steps += 1
+            return 17 if self.steps == 3 else 1
 
-    with pytest.raises(InputError, match=r"action: expected one in Discrete\(3\), found 17"):
-        record(Noise(), tmp_path / "rec", Wrong(0), episodes=1, env_id="test/Noise-v0")
+    with pytest.raises(InputError, match=r"seed 0, step 2: action: expected one in Discrete\(3\), found 17"):
+        record(Careful(), tmp_path / "rec", Wrong(0), episodes=1, env_id="test/Noise-v0")
+    assert Recording(tmp_path / "rec")[0].n_steps == 2
+
+
+class Script:
+    """Gives the answers of a script in turn, and notes what it is told."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.told = []
+
+    def reset(self, seed):
+        self.told.append(seed)
+
+    def act(self, frame, info):  # noqa: ARG002
+        return self.answers.pop(0)
+
+    def see(self, frame, reward, ended):
+        self.told.append((int(frame.sum()), reward, ended))
+
+
+def record_script(path, *answers, episodes=2, length=3):
+    policy = Script(*answers)
+    told = []
+    options = {"episodes": episodes, "seed": 7, "env_id": "test/Noise-v0"}
+    summary = record(Noise(length=length), path, policy, **options, on_step=lambda *counts: told.append(counts))
+    return summary, policy, told
+
+
+def test_a_policy_may_discard_an_episode_which_begins_anew_with_its_seed(tmp_path):
+    discard = Instead.DISCARD
+    summary, policy, told = record_script(tmp_path / "rec", 1, 1, discard, discard, 2, 2, 2, 1, discard, 0, 0, 0)
+    first, second = Recording(tmp_path / "rec")
+    assert (first.seed, first.actions.tolist()) == (7, [2, 2, 2])
+    assert (second.seed, second.actions.tolist()) == (8, [0, 0, 0])
+    assert [entry for entry in policy.told if isinstance(entry, int)] == [7, 7, 7, 8, 8]
+    assert (summary.episodes, summary.steps, summary.returns) == (2, 6, [6.0, 0.0])
+    assert told[:3] == [(0, 1), (0, 2), (0, 0)]
+    assert told[-1] == (1, 6)
+
+
+def test_a_policy_may_stop_and_the_running_episode_is_kept_as_cut_off(tmp_path):
+    summary, *_ = record_script(tmp_path / "rec", 1, 1, 1, 2, Instead.STOP, episodes=9)
+    finished, cut = Recording(tmp_path / "rec")
+    assert (finished.n_steps, cut.n_steps, cut.provenance["ended_by"]) == (3, 1, "interruption")
+    assert cut.truncations.tolist() == [True]
+    assert (summary.episodes, summary.returns) == (2, [3.0, 2.0])
+
+
+def test_a_policy_that_stops_at_once_leaves_nothing(tmp_path):
+    summary, *_ = record_script(tmp_path / "rec", Instead.STOP)
+    assert (summary.episodes, summary.steps) == (0, 0)
+    assert not (tmp_path / "rec").exists()
+
+
+def test_a_policy_that_looks_sees_what_its_actions_led_to(tmp_path):
+    _, policy, _ = record_script(tmp_path / "rec", 1, 0, 2, episodes=1)
+    (episode,) = Recording(tmp_path / "rec")
+    sums = [int(episode.frame(t).sum()) for t in range(1, 4)]
+    assert policy.told == [7, (sums[0], 1.0, False), (sums[1], 0.0, False), (sums[2], 2.0, True)]
 
 
 def test_ctrl_c_keeps_finished_episodes_and_the_steps_of_the_running_one(tmp_path):
