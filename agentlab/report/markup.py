@@ -63,8 +63,8 @@ def json_script(element_id: str, content: Any) -> Html:
 
 @cache
 def asset(name: str) -> Html:
-    """A file that ships with the report."""
-    return Html((files("agentlab.report") / name).read_text(encoding="utf-8"))
+    """A file that ships with the pages."""
+    return Html((files("agentlab.report") / "assets" / name).read_text(encoding="utf-8"))
 
 
 def number(value: float | None, decimals: int = 2) -> str:
