@@ -1,6 +1,7 @@
 """Recordings: the store, the recorder, the reader, and verification by replay."""
 
 from agentlab.recording.added_labels import add_labels
+from agentlab.recording.frames import encode_png
 from agentlab.recording.header import Header, describe
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.reader import Episode, Recording
@@ -36,6 +37,7 @@ __all__ = [
     "add_labels",
     "changed_setup",
     "describe",
+    "encode_png",
     "first_difference",
     "make_env",
     "record",

@@ -6,11 +6,11 @@ import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from agentlab.errors import InputError
+from agentlab.recording import encode_png
 
 if TYPE_CHECKING:
     from agentlab.recording import Episode
@@ -23,9 +23,6 @@ PIXELS_PER_STRIP = 2_000_000
 """Strips of large frames hold fewer, so that a browser decodes one at once."""
 WIDEST_STRIP = 16_000
 """Browsers draw no picture that is much wider."""
-
-_OPTIONS = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
-_TO_FILE_ORDER = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
 
 
 def frames_per_strip(frame_shape: Sequence[int]) -> int:
@@ -40,10 +37,7 @@ def strip(frames: Frames) -> str:
     Of channels that are no grey, RGB or RGBA the last one is shown, the newest of a stack.
     """
     picture = np.concatenate(list(_viewable(frames)), axis=1)
-    channels = picture.shape[2] if picture.ndim == 3 else 1
-    if channels in _TO_FILE_ORDER:
-        picture = cv2.cvtColor(picture, _TO_FILE_ORDER[channels])
-    return base64.b64encode(cv2.imencode(".png", picture, _OPTIONS)[1].tobytes()).decode()
+    return base64.b64encode(encode_png(picture)).decode()
 
 
 def in_colour(frame: Frames) -> Frames:

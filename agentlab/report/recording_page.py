@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentlab.artefact import new_file
 from agentlab.progress import NoProgress, Progress
-from agentlab.report.comparison import comparison, frame_to_look_at
+from agentlab.report.comparison import Comparison, comparison, frame_to_look_at
 from agentlab.report.document import document
 from agentlab.report.markup import Html, definitions, join, number, table, tag
 from agentlab.report.player import PLAYER_SCRIPTS, PLAYER_STYLE, PlayerData, ending, player_elements
@@ -40,7 +40,9 @@ def write_recording_page(
         shown = sorted({*shown, verification.difference.episode})
     n_frames = sum(recording[index].n_frames for index in shown)
     before, after = _document(recording, shown, onlooker or Nobody(), verification)
-    comparing = comparison(recording, verification) if verification else nullcontext()
+    comparing: AbstractContextManager[Comparison | None] = nullcontext()
+    if verification:
+        comparing = comparison(recording, verification)
     with comparing as compared, new_file(file) as temporary, temporary.open("w", encoding="utf-8") as page:
         data = PlayerData(recording, shown, onlooker, compared)
         page.write(before)

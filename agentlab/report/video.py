@@ -24,6 +24,8 @@ LONGER_SIDE = 480
 """At least so many pixels."""
 QUALITY = {"crf": "18", "preset": "veryfast"}
 """Nearly lossless to the eye; the flat colours of games compress well at any preset."""
+COLOURS = {"colorspace": "smpte170m", "color_primaries": "smpte170m", "color_trc": "smpte170m", "color_range": "tv"}
+"""As frames are converted; players guess otherwise by the height."""
 
 
 def write_video(
@@ -46,7 +48,7 @@ def write_video(
         av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container,
         (progress or NoProgress()).task("video", n_frames, "frames") as task,
     ):
-        stream = container.add_stream("libx264", rate=rate, options=QUALITY)
+        stream = container.add_stream("libx264", rate=rate, options=QUALITY | COLOURS)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in _frames(recording, shown):
             picture = av.VideoFrame.from_ndarray(_enlarged(in_colour(frame)), format="rgb24")

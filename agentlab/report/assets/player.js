@@ -206,11 +206,10 @@ function markInList(index) {
 
 /* Scrolls the list, and never the page. */
 function scrollIntoList(row) {
-  const list = row.closest(".scroll");
-  const top = row.offsetTop, bottom = top + row.offsetHeight;
-  const head = list.querySelector("thead").offsetHeight;
-  if (top < list.scrollTop + head) list.scrollTop = top - head;
-  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
+  const list = row.closest(".scroll"), head = list.querySelector("thead").offsetHeight;
+  const shown = list.getBoundingClientRect(), there = row.getBoundingClientRect();
+  if (there.top < shown.top + head) list.scrollTop -= shown.top + head - there.top;
+  else if (there.bottom > shown.bottom) list.scrollTop += there.bottom - shown.bottom;
 }
 
 if (byId("recording")) new Player(JSON.parse(byId("recording").textContent));
