@@ -483,7 +483,9 @@ class TestPagesAndVideos:
 
     @pytest.mark.parametrize("episodes", ["", "x", "1,", "3-1", "-1", "1-", "1.5", "0,,2"])
     def test_episodes_that_are_no_numbers(self, episodes: str, refuses: Refuses, recording: Path):
-        refuses(["replay", recording, f"--episodes={episodes}"], "--episodes: expected numbers and ranges such as 0,3,7-9")
+        refuses(
+            ["replay", recording, f"--episodes={episodes}"], "--episodes: expected numbers and ranges such as 0,3,7-9"
+        )
 
     @pytest.mark.parametrize("episodes", ["4", "0-9", "0,77"])
     def test_episodes_that_are_not_there(self, episodes: str, refuses: Refuses, recording: Path):
@@ -500,7 +502,9 @@ class TestPagesAndVideos:
             other = tmp_path / game
             assert agentlab("record", f"games:Test/{game}-v0", "--out", other, "--episodes", 1).code == 0
             refuses(["replay", other, "--html", out, "--run", run], str(other), part)
-        refuses(["replay", tmp_path / "Wide", "--html", out, "--extractor", run / "extractor"], "frames of shape (32, 32)")
+        refuses(
+            ["replay", tmp_path / "Wide", "--html", out, "--extractor", run / "extractor"], "frames of shape (32, 32)"
+        )
 
     def test_of_what_is_no_run(self, refuses: Refuses, recording: Path, run: Path, out: Path):
         refuses(["replay", recording, "--html", out, "--run", recording], str(recording / "extractor"))

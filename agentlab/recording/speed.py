@@ -31,7 +31,7 @@ def steps_per_second(header: Header) -> float:
     if not header.env_id.rpartition(":")[2].startswith(ATARI_NAMESPACE):
         return (header.render_fps or UNKNOWN_HZ) / wrapped
     if header.env_spec is None:
-        return ATARI_HZ / header.env_kwargs.get("frame_skip", ATARI_FRAMES_PER_STEP)
+        return ATARI_HZ / float(header.env_kwargs.get("frame_skip", ATARI_FRAMES_PER_STEP))
     frameskip = (spec.get("kwargs") or {}).get("frameskip", ATARI_FRAMES_PER_STEP)
     return ATARI_HZ / wrapped / (mean(range(*frameskip)) if isinstance(frameskip, list) else frameskip)
 

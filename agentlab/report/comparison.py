@@ -44,7 +44,7 @@ class Comparison:
         return {"episode": self._difference.episode, "frame": frame_to_look_at(self._difference)}
 
     def frames_unlike(self, recorded: Frames) -> Frames | None:
-        """The frames that the next steps give in place of `recorded`, if they are others and as far as there are any."""
+        """The frames of the next steps in place of `recorded`, as far as there are any; `None` if they are equal."""
         steps = list(islice(self._again, len(recorded)))
         if not steps:
             return None

@@ -42,11 +42,11 @@ def strip(frames: Frames) -> str:
 
 def in_colour(frame: Frames) -> Frames:
     """A frame as RGB `(h, w, 3)`; what is transparent is black, as in a page."""
-    picture = _viewable(frame[None])[0]
+    picture: Frames = _viewable(frame[None])[0]
     if picture.ndim == 2 or picture.shape[2] == 1:
         return np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
     if picture.shape[2] == 4:
-        return (picture[..., :3] * (picture[..., 3:] / 255)).round().astype(np.uint8)
+        picture = (picture[..., :3] * (picture[..., 3:] / 255)).round().astype(np.uint8)
     return picture
 
 

@@ -124,9 +124,7 @@ class PlayerData:
             "rewards": np.asarray(episode.rewards, dtype=float).round(6).tolist(),
             "values": thoughts.values,
             "valuesKind": thoughts.values_kind,
-            "labels": [
-                {"true": true.get(name), "predicted": thoughts.predicted.get(name)} for name in self._labels
-            ],
+            "labels": [{"true": true.get(name), "predicted": thoughts.predicted.get(name)} for name in self._labels],
         }
 
 
@@ -139,7 +137,7 @@ def ending(episode: Episode) -> str:
     """How an episode ended, in a word or two."""
     by = episode.provenance.get("ended_by", "environment")
     if by != "environment":
-        return ENDINGS.get(by, by)
+        return ENDINGS.get(by, str(by))
     return "terminated" if episode.n_steps and episode.terminations[-1] else "truncated"
 
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page for a recording, to play any of its episodes; written as a stream, however long it is."""
+"""One self-contained HTML page for a recording, to play any of its episodes; written as a stream."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Nobody:
 
     name = ""
     action_names: list[str] | None = None
-    label_schema: Mapping[str, Any] = {}  # noqa: RUF012
+    label_schema: Mapping[str, Any] = {}
 
     def see(self, frames: npt.NDArray[np.uint8]) -> Percepts:
         """What is kept of frames `(n, *frame_shape)` until `think`, `(n, n_percepts)`."""
@@ -108,7 +108,8 @@ def thoughts_of(values: npt.NDArray[np.floating], predicted: Mapping[str, list[f
 
 def encoded_columns(schema: Mapping[str, Any], rows: npt.NDArray[np.float32]) -> dict[str, list[float | None]]:
     """Encoded label rows `(n_frames, n_labels)` as a column of JSON a label, `None` where absent."""
-    codes = np.where(np.isnan(rows), None, rows.astype(float).round(2))
+    codes = rows.astype(float).round(2).astype(object)
+    codes[np.isnan(rows)] = None
     return dict(zip(schema, codes.T.tolist(), strict=True))
 
 

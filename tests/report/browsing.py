@@ -61,7 +61,9 @@ def pixels(page: Any, canvas: str = "screen") -> npt.NDArray[np.uint8]:
         f"(() => {{ const c = document.getElementById('{canvas}');"
         " return Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data) })()"
     )
-    height, width = page.evaluate(f"(() => {{ const c = document.getElementById('{canvas}'); return [c.height, c.width] }})()")
+    height, width = page.evaluate(
+        f"(() => {{ const c = document.getElementById('{canvas}'); return [c.height, c.width] }})()"
+    )
     return np.array(rgba, dtype=np.uint8).reshape(height, width, 4)
 
 

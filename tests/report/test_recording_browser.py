@@ -176,7 +176,7 @@ def test_the_chart_shows_the_label_that_the_reader_chooses(page: Any, recording:
     assert page.get_attribute("#label-line .cursor", "x1") == "1000"
 
 
-def test_keys_of_a_choice_are_left_to_it(page: Any, recording: Recording) -> None:
+def test_keys_of_a_choice_are_left_to_it(page: Any) -> None:
     page.focus("#label-choice")
     page.keyboard.press("ArrowDown")
     wait_until(page, "document.getElementById('label-choice').value === '1'")
