@@ -49,8 +49,7 @@ def states_of_episode(percepts: npt.NDArray[Any], space: StackedFeatures) -> Sta
     """The states `(n_frames, stack * n_percepts)` of one episode with percepts `(n_frames, n_percepts)`."""
     before = np.repeat(percepts[:1], space.stack - 1, axis=0)
     padded = np.concatenate([before, percepts]).astype(np.float16)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, space.stack, axis=0)
-    return windows.swapaxes(1, 2).reshape(len(percepts), -1)
+    return np.concatenate([padded[age : age + len(percepts)] for age in range(space.stack)], axis=1)
 
 
 class FrozenFeatures(VecEnvWrapper):
