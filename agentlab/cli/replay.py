@@ -150,7 +150,10 @@ def _page(
 
 
 def _said_of_page(page: dict[str, Any]) -> list[str]:
-    lines = [f"{page['file']}: {page['episodes']:,} episodes, {page['frames']:,} frames, {page['bytes']:,} bytes"]
+    from agentlab.report.markup import counted
+
+    held = ", ".join(counted(page[f"{noun}s"], noun) for noun in ("episode", "frame", "byte"))
+    lines = [f"{page['file']}: {held}"]
     for episode, frames in page["damaged_frames"].items():
         lines.append(f"episode {episode}: damaged frames, black on the page: {', '.join(map(str, frames))}")
     return lines

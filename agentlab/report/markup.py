@@ -78,6 +78,11 @@ def number(value: float | None, decimals: int = 2) -> str:
     return text.replace("-", "−") if text.strip("-0.") else "0"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 episode, 1,200 frames."""
+    return f"{count:,} {noun}" + "s" * (count != 1)
+
+
 def duration(seconds: float) -> str:
     """A time for people: 0.4 s, 12 s, 3 min 20 s, 1 h 05 min."""
     if seconds < 10:

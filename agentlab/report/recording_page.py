@@ -11,7 +11,7 @@ from agentlab.artefact import new_file
 from agentlab.progress import NoProgress, Progress
 from agentlab.report.comparison import Comparison, comparison, frame_to_look_at
 from agentlab.report.document import document
-from agentlab.report.markup import Html, definitions, join, number, table, tag
+from agentlab.report.markup import Html, counted, definitions, join, number, table, tag
 from agentlab.report.player import PLAYER_SCRIPTS, PLAYER_STYLE, PlayerData, ending, player_elements
 from agentlab.report.sections import section
 from agentlab.report.thoughts import Nobody
@@ -62,7 +62,7 @@ def _document(
     recording: Recording, shown: Sequence[int], onlooker: Nobody, found: Verification | None
 ) -> tuple[Html, Html]:
     name = recording.path.resolve().name
-    held = [f"{len(recording):,} episodes, {recording.total_steps:,} steps"]
+    held = [f"{counted(len(recording), 'episode')}, {counted(recording.total_steps, 'step')}"]
     if len(shown) < len(recording):
         held.append(f"{len(shown)} of the episodes are on this page")
     if onlooker.name:
@@ -81,7 +81,8 @@ def _verdict(found: Verification | None) -> Html | None:
     if found is None:
         return None
     if found.difference is None:
-        said = f"Stepped again: all {found.episodes:,} episodes, {found.steps:,} steps, are equal to the recording."
+        compared = f"{counted(found.episodes, 'episode')}, {counted(found.steps, 'step')}"
+        said = f"Stepped again: {compared}, all equal to the recording."
         return tag("p", said, id="verdict", class_="equal")
     said = f"Stepped again: differs from the recording, first in {found.difference}."
     frame = frame_to_look_at(found.difference)

@@ -108,7 +108,7 @@ def thoughts_of(values: npt.NDArray[np.floating], predicted: Mapping[str, list[f
 
 def encoded_columns(schema: Mapping[str, Any], rows: npt.NDArray[np.float32]) -> dict[str, list[float | None]]:
     """Encoded label rows `(n_frames, n_labels)` as a column of JSON a label, `None` where absent."""
-    codes = rows.astype(float).round(2).astype(object)
+    codes = rows.astype(float).round(3).astype(object)
     codes[np.isnan(rows)] = None
     return dict(zip(schema, codes.T.tolist(), strict=True))
 

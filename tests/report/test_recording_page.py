@@ -106,7 +106,7 @@ class TestComparison:
         write_recording_page(recording, tmp_path / "page.html", verification=verify(recording))
         page = (tmp_path / "page.html").read_text()
         Checker(page)
-        assert f"all 4 episodes, {recording.total_steps} steps, are equal" in page
+        assert f"4 episodes, {recording.total_steps} steps, all equal" in page
         assert data_of(page, "recording")["comparison"] == {"episode": None, "frame": None}
         assert 'id="restepped-0' not in page
 

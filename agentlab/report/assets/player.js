@@ -8,8 +8,10 @@ class Player {
     this.box = byId("player");
     this.slider = byId("slider");
     this.screens = new Screens(recording);
-    this.parts = [new Readings(recording), new Timeline(recording), new LabelChart(recording)];
-    this.timeline = this.parts[1];
+    this.view = new View();
+    this.timeline = new Timeline(recording, this.view);
+    this.charts = [this.timeline, new LabelChart(recording, this.view)];
+    this.parts = [new Readings(recording), ...this.charts];
     byId("key-episodes").hidden = recording.episodes.length === 1;
     byId("now-episode").hidden = recording.episodes.length === 1;
     byId("key-difference").hidden = recording.comparison?.frame == null;
@@ -28,6 +30,7 @@ class Player {
     this.frame = -1;
     this.last = facts.frames - 1;
     this.slider.max = this.last;
+    this.view.load(facts.frames);
     for (const part of [this.screens, ...this.parts]) part.load(this.episode);
     byId("now-episode").textContent = `Episode ${facts.index}`;
     markInList(facts.index);
@@ -38,6 +41,7 @@ class Player {
     if (wanted === this.frame) return;
     this.frame = wanted;
     const { episode } = this;
+    this.turn();
     for (const part of this.parts) part.show(wanted);
     this.slider.value = wanted;
     this.slider.setAttribute("aria-valuetext",
@@ -46,6 +50,11 @@ class Player {
     this.screens.show(wanted, () => this.frame === wanted && this.episode === episode).then((isDrawn) => {
       if (isDrawn) this.box.dataset.drawn = `${episode.index}:${wanted}`;
     });
+  }
+
+  /* Has the charts show the frames around the one on show. */
+  turn() {
+    if (this.view.turnTo(this.frame)) for (const chart of this.charts) chart.draw();
   }
 
   /* A jump, by key or mouse, after which the link is that of the new frame. */
@@ -158,8 +167,12 @@ class Player {
     }
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
     byId("speed").addEventListener("change", () => this.restartClock());
-    this.seekOn(byId("marks"), (event) => this.timeline.markAt(event));
-    this.seekOn(byId("label-line"), (event) => frameAt(event, byId("label-line"), this.last));
+    this.view.choice.addEventListener("change", () => {
+      this.turn();
+      for (const chart of this.charts) chart.show(this.frame);
+    });
+    this.seekOn(byId("marks"), (event) => this.timeline.markUnder(event));
+    this.seekOn(byId("label-line"), (event) => this.view.frameUnder(event, byId("label-line")));
   }
 
   /* A click goes to what `target` finds under the pointer, pulling on from there to any frame. */
@@ -172,7 +185,7 @@ class Player {
     });
     chart.addEventListener("pointermove", (event) => {
       if (event.buttons && Math.abs(event.clientX - (from ?? event.clientX)) > Timeline.reach) from = null;
-      if (event.buttons && from === null) this.go(frameAt(event, chart, this.last));
+      if (event.buttons && from === null) this.go(this.view.frameUnder(event, chart));
     });
   }
 }

@@ -18,6 +18,7 @@ class Readings {
     byId("values-note").textContent = (this.isProbability ? ""
       : "Bars show how much better than the worst action; a full bar is the largest such difference in the episode. ")
       + "Blue is the action taken, ▸ the one that the run holds best.";
+    byId("label-readings").classList.toggle("unpredicted", !episode.labels.some(({ predicted }) => predicted));
     byId("value-bars").replaceChildren();
     this.bars = (values[0] ?? []).map((_, action) => this.valueBar(action));
   }

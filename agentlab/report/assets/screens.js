@@ -1,5 +1,5 @@
-/* Where frames are shown: the recorded one, and in a comparison the one that came when the episode was stepped again and
-   where the two differ. */
+/* Where frames are shown: the recorded one, and in a comparison the one that came when the episode was stepped again
+   and where the two differ. */
 class Screens {
   constructor(recording) {
     this.recording = recording;
@@ -38,6 +38,7 @@ class Screens {
     const painted = await this.film.paint(frame, this.recorded, isWanted);
     if (!painted || !this.comparison) return painted;
     this.recorded.setAttribute("aria-label", `Recorded frame ${frame}`);
+    byId("recorded-caption").textContent = "Recorded" + rewardText(this.episode.rewards, frame);
     const steppedTo = this.episode.restepped?.frames ?? this.episode.frames;
     const reaches = this.filmAgain && frame < steppedTo;
     if (reaches && !(await this.filmAgain.paint(frame, this.again, isWanted))) return false;
@@ -52,7 +53,7 @@ class Screens {
     if (!this.filmAgain) return "Not stepped again";
     if (!reaches) return "Stepped again: ended before";
     const rewards = this.episode.restepped?.rewards ?? this.episode.rewards;
-    return "Stepped again" + (frame ? `, reward ${signedText(rewards[frame - 1])}` : "");
+    return "Stepped again" + rewardText(rewards, frame);
   }
 
   blank(canvas) {
@@ -80,4 +81,8 @@ class Screens {
     this.differing.getContext("2d").putImageData(one, 0, 0);
     return count ? `Differing pixels: ${count.toLocaleString("en")}` : "No pixel differs";
   }
+}
+
+function rewardText(rewards, frame) {
+  return frame ? `, reward ${signedText(rewards[frame - 1])}` : "";
 }

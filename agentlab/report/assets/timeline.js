@@ -3,38 +3,44 @@ class Timeline {
   static reach = 6;
   static rows = { labels: [66, 80], rewards: [84, 100] };
 
-  constructor(recording) {
+  constructor(recording, view) {
     this.labels = recording.labels;
+    this.view = view;
     this.svg = byId("marks");
     byId("label-key").hidden = this.labels.length === 0;
   }
 
   load(episode) {
+    this.episode = episode;
     this.last = episode.frames - 1;
     this.usual = usualReward(episode.rewards);
     const paid = episode.rewards.flatMap((reward, step) => (reward === this.usual ? [] : [step + 1]));
     this.marks = { rewards: paid, labels: this.changes(episode), end: [this.last] };
     byId("usual-reward").textContent = this.usual ? `not marked: the usual reward ${signedText(this.usual)}` : "";
-    this.draw(episode);
+    this.draw();
   }
 
-  draw(episode) {
-    clearChart(this.svg);
-    const lowest = episode.returns.reduce((a, b) => Math.min(a, b)), highest = episode.returns.reduce((a, b) => Math.max(a, b));
+  draw() {
+    const { returns, rewards } = this.episode;
+    const [lowest, highest] = extremes(returns);
     const height = (value) => 58 - 52 * (value - lowest) / (highest - lowest || 1);
-    shape(this.svg, "path", "line", { d: stepPath(episode.returns, height) });
-    const gains = this.marks.rewards.filter((frame) => episode.rewards[frame - 1] > this.usual);
-    const losses = this.marks.rewards.filter((frame) => episode.rewards[frame - 1] < this.usual);
-    const { labels, rewards } = Timeline.rows;
-    shape(this.svg, "path", "change", { d: strokePath(this.marks.labels, this.last, ...labels) });
-    shape(this.svg, "path", "gain", { d: strokePath(gains, this.last, ...rewards) });
-    shape(this.svg, "path", "loss", { d: strokePath(losses, this.last, ...rewards) });
-    shape(this.svg, "path", "end", { d: strokePath(this.marks.end, this.last, 0, 100) });
+    clearChart(this.svg);
+    shape(this.svg, "path", "line", { d: this.view.stepPath(returns, height) });
+    const gains = this.marks.rewards.filter((frame) => rewards[frame - 1] > this.usual);
+    const losses = this.marks.rewards.filter((frame) => rewards[frame - 1] < this.usual);
+    this.strokes("change", this.marks.labels, Timeline.rows.labels);
+    this.strokes("gain", gains, Timeline.rows.rewards);
+    this.strokes("loss", losses, Timeline.rows.rewards);
+    this.strokes("end", this.marks.end, [0, 100]);
     this.moveCursor = cursorIn(this.svg);
   }
 
+  strokes(className, frames, [top, bottom]) {
+    shape(this.svg, "path", className, { d: this.view.strokePath(frames, top, bottom) });
+  }
+
   show(frame) {
-    this.moveCursor(place(frame, this.last));
+    this.moveCursor(this.view.place(frame));
   }
 
   /* Frames where a label has another value than before, of all labels. */
@@ -53,14 +59,14 @@ class Timeline {
   }
 
   /* The frame of the mark that a pointer is near, in its row if there is one; else the frame under it. */
-  markAt(event) {
+  markUnder(event) {
     const box = this.svg.getBoundingClientRect();
     const height = 100 * (event.clientY - box.top) / box.height;
     const row = Object.keys(Timeline.rows).find((kind) => height >= Timeline.rows[kind][0] && height <= Timeline.rows[kind][1]);
-    const distance = (frame) => Math.abs(box.left + box.width * frame / Math.max(this.last, 1) - event.clientX);
     const marks = row ? [...this.marks[row], ...this.marks.end] : Object.values(this.marks).flat();
-    const nearest = marks.reduce((best, mark) => (distance(mark) < distance(best) ? mark : best), this.last);
-    return distance(nearest) <= Timeline.reach ? nearest : frameAt(event, this.svg, this.last);
+    const distance = (frame) => Math.abs(box.left + box.width * this.view.place(frame) / chartWidth - event.clientX);
+    const nearest = marks.reduce((best, mark) => (distance(mark) < distance(best) ? mark : best));
+    return distance(nearest) <= Timeline.reach ? nearest : this.view.frameUnder(event, this.svg);
   }
 }
 

@@ -16,6 +16,10 @@ function numberText(value, digits = 2) {
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
+function extremes(values) {
+  return [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
+}
+
 function signedText(value) {
   return value > 0 ? "+" + numberText(value) : numberText(value);
 }
@@ -29,5 +33,5 @@ function labelText(label, value) {
   if (value === null) return "absent";
   if (label.kind === "category") return label.classes[value];
   if (label.kind === "flag") return value ? "yes" : "no";
-  return numberText(value, 1);
+  return numberText(value, Math.max(1, Math.min(3, 2 - Math.floor(Math.log10(label.span)))));
 }
