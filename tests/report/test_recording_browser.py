@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from itertools import pairwise
@@ -176,6 +177,29 @@ def test_the_chart_shows_the_label_that_the_reader_chooses(page: Any, recording:
     assert page.get_attribute("#label-line .cursor", "x1") == "1000"
 
 
+def test_charts_leaf_through_a_long_episode(browser: Any, tmp_path: Path) -> None:
+    pong = Recording(Path(__file__).parents[2] / "recordings" / "pong")
+    write_recording_page(pong, tmp_path / "page.html", [0])
+    paid = np.flatnonzero(pong[0].rewards) + 1
+    with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+        page.locator("#label-line").scroll_into_view_if_needed()
+        page.select_option("#view-choice", "200")
+        for frame in (250, 600):
+            go(page, frame)
+            first = frame // 200 * 200
+            cursor = f"{1000 * (frame - first) / 200:g}"
+            assert (
+                page.get_attribute("#marks .cursor", "x1") == page.get_attribute("#label-line .cursor", "x1") == cursor
+            )
+            shown = paid[(paid >= first) & (paid <= first + 200)]
+            assert page.get_attribute("#marks .loss", "d").count("M") == len(shown) > 0
+            box = page.locator("#label-line").bounding_box()
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 10)
+            wait_for_frame(page, first + 100)
+        page.select_option("#view-choice", "")
+        assert page.get_attribute("#marks .loss", "d").count("M") == len(paid)
+
+
 def test_keys_of_a_choice_are_left_to_it(page: Any) -> None:
     page.focus("#label-choice")
     page.keyboard.press("ArrowDown")
@@ -256,3 +280,19 @@ class TestComparison:
     def test_the_list_says_which_episode_differs(self, page: Any) -> None:
         said = page.locator("#episodes tbody td:nth-child(2)").all_inner_texts()
         assert said == ["equal", "differs", "not compared", "not compared"]
+
+    def test_steps_that_ended_sooner_are_said_to_have(self, browser: Any, catch: Path) -> None:
+        file = catch / "data" / "metadata.json"
+        content = json.loads(file.read_text())
+        content["agentlab"]["env_kwargs"] = {"max_episode_steps": 50}
+        file.write_text(json.dumps(content))
+        recording = Recording(catch)
+        write_recording_page(recording, catch / "page.html", verification=verify(recording))
+        with opened(browser, (catch / "page.html").as_uri()) as page:
+            go(page, 50)
+            assert page.inner_text("#restepped-caption").startswith("Stepped again, reward ")
+            go(page, 51)
+            assert page.inner_text("#restepped-caption") == "Stepped again: ended before"
+            np.testing.assert_array_equal(pixels(page)[..., 0], recording[0].frame(51))
+            assert not pixels(page, "restepped").any()
+            assert not pixels(page, "differing").any()

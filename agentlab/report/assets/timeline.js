@@ -22,7 +22,7 @@ class Timeline {
 
   draw() {
     const { returns, rewards } = this.episode;
-    const [lowest, highest] = extremes(returns);
+    const [lowest, highest] = extremes(returns.slice(this.view.first, this.view.last + 1));
     const height = (value) => 58 - 52 * (value - lowest) / (highest - lowest || 1);
     clearChart(this.svg);
     shape(this.svg, "path", "line", { d: this.view.stepPath(returns, height) });
