@@ -155,7 +155,9 @@ def _said_of_page(page: dict[str, Any]) -> list[str]:
     held = ", ".join(counted(page[f"{noun}s"], noun) for noun in ("episode", "frame", "byte"))
     lines = [f"{page['file']}: {held}"]
     for episode, frames in page["damaged_frames"].items():
-        lines.append(f"episode {episode}: damaged frames, black on the page: {', '.join(map(str, frames))}")
+        more = f" and {len(frames) - 10} more" if len(frames) > 10 else ""
+        shown = ", ".join(map(str, frames[:10]))
+        lines.append(f"episode {episode}: damaged frames, black on the page: {shown}{more}")
     return lines
 
 

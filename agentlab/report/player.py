@@ -15,6 +15,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from gymnasium import spaces
 
 from agentlab.labels import Category, Label, Number
 from agentlab.report.film import Frames, frames_or_black, frames_per_strip, strip
@@ -77,7 +78,7 @@ class PlayerData:
             "framesPerSecond": round(recording.steps_per_second, 4),
             "framesPerStrip": self._per_strip,
             "actionNames": recording.action_names or self._onlooker.action_names or [],
-            "firstAction": int(getattr(recording.action_space, "start", 0)),
+            "firstAction": _first_action(recording.action_space),
             "labels": [{"name": name, **_kind(label)} for name, label in self._labels.items()],
             "episodes": [
                 {"index": index, "frames": recording[index].n_frames, "ending": ending(recording[index])}
@@ -143,6 +144,11 @@ def ending(episode: Episode) -> str:
 
 def _strip(element_id: str, frames: Frames) -> Html:
     return tag("script", Html(strip(frames)), type="text/plain", id=element_id)
+
+
+def _first_action(space: spaces.Space[Any]) -> int:
+    """The number of the first of the actions that have names."""
+    return int(space.start) if isinstance(space, spaces.Discrete) else 0
 
 
 def _kind(label: Label) -> dict[str, Any]:

@@ -131,6 +131,20 @@ def test_what_happened_is_kept(tmp_path: Path) -> None:
     assert header["labels"] == episode["labels"] == episode["damaged"] == []
 
 
+@pytest.mark.parametrize(
+    ("space", "first"),
+    [(spaces.Discrete(3, start=1), 1), (spaces.MultiDiscrete([3, 4]), 0), (spaces.MultiBinary(3), 0)],
+)
+def test_actions_of_every_kind_are_kept(tmp_path: Path, space: spaces.Space[Any], first: int) -> None:
+    env = Colours()
+    env.action_space = space  # type: ignore[assignment]
+    record(env, tmp_path / "rec", RandomPolicy(space), episodes=1)
+    recording = Recording(tmp_path / "rec")
+    found = elements(recording)
+    assert json.loads(found["recording"])["firstAction"] == first
+    assert episode_of(found)["actions"] == recording[0].actions.reshape(30, -1).tolist()
+
+
 def test_true_and_predicted_labels_stand_side_by_side(finished_run: Path) -> None:
     recording = Recording(finished_run / "playback")
     schema = recording.require_labels()

@@ -148,7 +148,6 @@ class TestComparison:
 
 
 def test_20_000_frames_of_pong_take_no_more_than_40_mb(tmp_path: Path):
-    pytest.importorskip("ale_py")
     recording = Recording(Path(__file__).parents[2] / "recordings" / "pong")
     written = write_recording_page(recording, tmp_path / "page.html", range(4))
     assert written["bytes"] / written["frames"] * 20_000 < 10_000_000

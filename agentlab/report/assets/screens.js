@@ -19,7 +19,7 @@ class Screens {
     this.film = new Film(`strip-${episode.index}`, { width, height, framesPerStrip });
     this.filmAgain = this.comparison && this.steppedAgain(episode, framesPerStrip);
     byId("damage").hidden = this.damaged.size === 0;
-    byId("damage").textContent = `Damaged frames of this episode, shown black: ${episode.damaged.join(", ")}`;
+    byId("damage").textContent = `Damaged frames of this episode, shown black: ${some(episode.damaged)}`;
   }
 
   /* The frames of the episode stepped again: its own where it is equal, none where it was not stepped. */
@@ -81,6 +81,12 @@ class Screens {
     this.differing.getContext("2d").putImageData(one, 0, 0);
     return count ? `Differing pixels: ${count.toLocaleString("en")}` : "No pixel differs";
   }
+}
+
+/* The first few of many. */
+function some(numbers, most = 10) {
+  const more = numbers.length - most;
+  return numbers.slice(0, most).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 function rewardText(rewards, frame) {
