@@ -66,22 +66,43 @@ def require_writable(path: Path) -> None:
         raise InputError(f"{path}: {nearest} cannot be written in; choose another --out")
 
 
-def write_file(path: Path, content: str | bytes) -> None:
-    """Writes `path` atomically: temporary name, flush, fsync, rename."""
-    data = content.encode() if isinstance(content, str) else content
+def require_new_file(path: Path, *, force: bool = False) -> None:
+    """Raises `InputError` unless a file can be written at `path`: nothing is there, or a file and `force`."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: expected a file to write, found a folder or device; choose another name")
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists already; choose another name, or add --force to replace it")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: its folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: its folder {path.parent} cannot be written in; choose another")
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yields a temporary file beside `path` that takes its place, fsynced, when the block ends without an error.
+
+    Raises `InputError` when it cannot be written.
+    """
     try:
-        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            _fsync(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Writes `path` atomically: temporary name, flush, fsync, rename."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agentlab import __version__
-from agentlab.artefact import require_absent, sha256, write_file
-from agentlab.errors import AgentlabError, InputError, MissingExtraError
+from agentlab.artefact import require_new_file, sha256, write_file
+from agentlab.errors import AgentlabError, MissingExtraError
 from agentlab.evaluate import first_evaluation_seed
 from agentlab.onnx_model import OPSET, to_onnx
 
@@ -36,9 +36,7 @@ def export_onnx(run: Path, file: Path, *, seed: int = 0, force: bool = False) ->
     """
     if importlib.util.find_spec("onnxruntime") is None:
         raise MissingExtraError("onnxruntime", "onnx")
-    require_absent(file, force=force)
-    if not file.parent.is_dir():
-        raise InputError(f"{file}: its folder {file.parent} does not exist")
+    require_new_file(file, force=force)
     from agentlab.head import Agent
 
     agent = Agent.load(run, device="cpu")

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from agentlab import artefact
-from agentlab.artefact import new_folder, read_json, read_meta, require_absent, sha256, write_file, write_json
+from agentlab.artefact import (
+    new_file,
+    new_folder,
+    read_json,
+    read_meta,
+    require_absent,
+    require_new_file,
+    sha256,
+    write_file,
+    write_json,
+)
 from agentlab.errors import InputError
 
 
@@ -127,6 +137,44 @@ class TestFiles:
         require_absent(tmp_path / "a", force=True)
         with pytest.raises(InputError, match="exists already"):
             require_absent(tmp_path / "a", force=False)
+
+
+class TestNewFile:
+    def test_appears_whole_when_the_block_ends(self, tmp_path: Path):
+        with new_file(tmp_path / "a") as temporary:
+            temporary.write_text("new")
+            assert not (tmp_path / "a").exists()
+        assert (tmp_path / "a").read_text() == "new"
+        assert names(tmp_path) == {"a"}
+
+    @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, InputError])
+    def test_leaves_what_was_there_when_the_block_fails(self, error: type[BaseException], tmp_path: Path):
+        def write() -> None:
+            with new_file(tmp_path / "a") as temporary:
+                temporary.write_text("new")
+                raise error
+
+        (tmp_path / "a").write_text("old")
+        with pytest.raises(error):
+            write()
+        assert (tmp_path / "a").read_text() == "old"
+        assert names(tmp_path) == {"a"}
+
+    def test_a_folder_that_is_missing_is_named(self, tmp_path: Path):
+        with pytest.raises(InputError, match="none/a: cannot be written"), new_file(tmp_path / "none" / "a"):
+            pytest.fail("the block must not begin")
+
+    def test_a_file_stands_only_where_nothing_or_a_file_to_replace_does(self, tmp_path: Path):
+        (tmp_path / "a").touch()
+        require_new_file(tmp_path / "b")
+        require_new_file(tmp_path / "a", force=True)
+        for path, force, said in (
+            (tmp_path / "a", False, "exists already"),
+            (tmp_path, True, "expected a file to write, found a folder"),
+            (tmp_path / "a" / "b", True, "does not exist"),
+        ):
+            with pytest.raises(InputError, match=said):
+                require_new_file(path, force=force)
 
 
 class TestJson:

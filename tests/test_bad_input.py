@@ -17,6 +17,7 @@ from command import Command, Outcome
 from safetensors.numpy import load_file, save_file
 
 from agentlab.cli import main
+from agentlab.recording import Recording
 
 HERE = Path(__file__).parent
 SQUARE = "games:Test/Square-v0"
@@ -452,6 +453,74 @@ class TestWeightsAndFiles:
         assert agentlab("export", run, "--onnx", model).code == 0
         truncate(model)
         refuses(["inspect", model], str(model), "truncated or garbled")
+
+
+class TestPagesAndVideos:
+    @pytest.mark.parametrize("option", ["--html", "--video"])
+    def test_whose_file_cannot_be_written(self, option: str, refuses: Refuses, recording: Path, tmp_path: Path):
+        (tmp_path / "mine").write_text("mine")
+        refuses(["replay", recording, option, tmp_path / "mine"], str(tmp_path / "mine"), "exists already", "--force")
+        refuses(["replay", recording, option, tmp_path], str(tmp_path), "expected a file to write, found a folder")
+        refuses(["replay", recording, option, "/dev/null", "--force"], "/dev/null", "found a folder or device")
+        for file in ("none/out", "mine/out"):
+            refuses(["replay", recording, option, tmp_path / file], str(tmp_path / file), "does not exist")
+        refuses(["replay", recording, option, "/proc/out"], "/proc/out")
+
+    @pytest.mark.parametrize(
+        ("args", "parts"),
+        [
+            (["--run", "r"], ["--run changes nothing without --html"]),
+            (["--extractor", "x", "--video", "v.mp4"], ["--extractor changes nothing without --html"]),
+            (["--force"], ["--force changes nothing without --html or --video"]),
+            (["--verify", "--episodes", "1"], ["--episodes changes nothing without --html or --video"]),
+            (["--html", "p", "--run", "r", "--extractor", "x"], ["expected --run or --extractor, found both"]),
+            (["--html", "p", "--video", "p"], ["expected two files, found p twice"]),
+            (["--htlm", "p"], ["Did you mean '--html'?"]),
+        ],
+    )
+    def test_options_that_do_not_fit(self, args: list[str], parts: list[str], refuses: Refuses, recording: Path):
+        refuses(["replay", recording, *args], *parts)
+
+    @pytest.mark.parametrize("episodes", ["x", "1,", "3-1", "-1", "1-", "1.5", "0,,2"])
+    def test_episodes_that_are_no_numbers(self, episodes: str, refuses: Refuses, recording: Path):
+        refuses(
+            ["replay", recording, f"--episodes={episodes}"], "--episodes: expected numbers and ranges such as 0,3,7-9"
+        )
+
+    @pytest.mark.parametrize("episodes", ["4", "0-9", "0,77"])
+    def test_episodes_that_are_not_there(self, episodes: str, refuses: Refuses, recording: Path):
+        refuses(["replay", recording, "--episodes", episodes], "expected 0 to 3, the episodes of", str(recording))
+
+    def test_of_an_empty_recording(self, refuses: Refuses, recording: Path, out: Path):
+        metadata = recording / "data" / "metadata.json"
+        metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"total_episodes": 0, "total_steps": 0}))
+        for option in ("--html", "--video"):
+            refuses(["replay", recording, option, out], str(recording), "expected at least 1 episode, found 0")
+
+    def test_of_a_run_of_another_game(self, refuses: Refuses, agentlab: Command, run: Path, tmp_path: Path, out: Path):
+        for game, part in (("Wide", "frames of shape (32, 32)"), ("Continuous", "expected the actions Discrete(2)")):
+            other = tmp_path / game
+            assert agentlab("record", f"games:Test/{game}-v0", "--out", other, "--episodes", 1).code == 0
+            refuses(["replay", other, "--html", out, "--run", run], str(other), part)
+        refuses(
+            ["replay", tmp_path / "Wide", "--html", out, "--extractor", run / "extractor"], "frames of shape (32, 32)"
+        )
+
+    def test_of_what_is_no_run(self, refuses: Refuses, recording: Path, run: Path, out: Path):
+        refuses(["replay", recording, "--html", out, "--run", recording], str(recording / "extractor"))
+        refuses(["replay", recording, "--html", out, "--extractor", run / "head"], "expected 'extractor', found 'head'")
+
+    def test_of_a_damaged_frame(self, refuses: Refuses, recording: Path, out: Path):
+        pytest.importorskip("av")
+        rows = recording / "data" / "1" / "part-0.arrow"
+        png = Recording(recording)[1].encoded_frame(4)
+        rows.write_bytes(rows.read_bytes().replace(png, bytes(len(png))))
+        refuses(["replay", recording, "--video", out], str(rows), "episode 1, step 4, field 'frame'")
+
+    def test_without_the_package_that_writes_videos(self, recording: Path, tmp_path: Path):
+        with unchanged(tmp_path):
+            outcome = in_a_new_process(["replay", recording, "--video", tmp_path / "video.mp4"], without=("av",))
+        assert_refused(outcome, "av is not installed", "agentlab[video]")
 
 
 class TestOutput:

@@ -29,7 +29,7 @@ COMMANDS = {
     "train": "train a head that chooses actions from a frozen extractor's features",
     "search": "run a recipe with other values again and again, and keep the best",
     "evaluate": "score a run on fixed seeds, with a random policy beside it",
-    "replay": "step a recording again and verify that it still happens as recorded",
+    "replay": "look at a recording in a page or as a video, or verify that it still happens as recorded",
     "bench": "measure speed, memory and scores on this machine",
     "export": "write a run as one ONNX model from frames to actions",
     "inspect": "say what an artefact is and where it came from",

@@ -17,7 +17,7 @@ from agentlab import weights
 from agentlab.artefact import META, read_meta, require_unchanged
 from agentlab.errors import InputError, nearest
 from agentlab.extractor import FrozenExtractor, Sees
-from agentlab.head.features_env import FeatureStack, state_space
+from agentlab.head.features_env import FeatureStack, state_space, states_of_episode
 from agentlab.head.motion import MotionExtractor
 from agentlab.head.network import DifferencePolicy
 from agentlab.head.spaces import StackedFeatures
@@ -39,6 +39,7 @@ FIELDS = {
     "action_names": list,
 }
 """What a head's `meta.json` must say of how it plays, and as what."""
+STATES_AT_ONCE = 1024
 
 
 class Agent:
@@ -109,6 +110,23 @@ class Agent:
         """How good each action seemed in the last `act`, `(n, n_actions)`: minus the difference still to come (DQN) or
         its probability (PPO); `None` for continuous actions."""
         return self._values
+
+    def values_of_episode(self, percepts: npt.NDArray[Any]) -> npt.NDArray[np.float32] | None:
+        """How good each action seems at each frame of an episode, `(n_frames, n_actions)`, as `values` would tell.
+
+        `percepts` `(n_frames, n_percepts)` are what `extractor.percepts(frames, meta["sees"])` makes of its frames;
+        `None` for continuous actions.
+        """
+        states = states_of_episode(percepts, self._space)
+        rows = []
+        for first in range(0, len(states), STATES_AT_ONCE):
+            batch = torch.from_numpy(states[first : first + STATES_AT_ONCE]).to(self.extractor.device)
+            with torch.inference_mode():
+                values, _ = judge(self._policy, batch)
+            if values is None:
+                return None
+            rows.append(values.cpu().numpy())
+        return np.concatenate(rows)
 
     def module(self) -> nn.Module:
         """The agent in float32: uint8 frames `(n, stack, *frame_shape)`, oldest first, to actions and values."""

@@ -45,6 +45,13 @@ class FeatureStack:
         return self._percepts.reshape(len(self._percepts), -1)
 
 
+def states_of_episode(percepts: npt.NDArray[Any], space: StackedFeatures) -> States:
+    """The states `(n_frames, stack * n_percepts)` of one episode with percepts `(n_frames, n_percepts)`."""
+    before = np.repeat(percepts[:1], space.stack - 1, axis=0)
+    padded = np.concatenate([before, percepts]).astype(np.float16)
+    return np.concatenate([padded[age : age + len(percepts)] for age in range(space.stack)], axis=1)
+
+
 class FrozenFeatures(VecEnvWrapper):
     """A `VecEnv` whose observations are the extractor's percepts of the last `stack` frames.
 

@@ -4,6 +4,7 @@ from agentlab.recording.added_labels import add_labels
 from agentlab.recording.comparison import Difference, Replayed, first_difference, replay
 from agentlab.recording.exports import to_minari_hdf5
 from agentlab.recording.frame_index import FrameIndex
+from agentlab.recording.frames import encode_png
 from agentlab.recording.header import Header, describe
 from agentlab.recording.integrity import damages
 from agentlab.recording.policy import Instead, Policy, RandomPolicy, Spectator, WanderingPolicy
@@ -37,6 +38,7 @@ __all__ = [
     "changed_setup",
     "damages",
     "describe",
+    "encode_png",
     "first_difference",
     "make_env",
     "record",

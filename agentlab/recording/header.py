@@ -38,6 +38,7 @@ class Header:
     action_space: spaces.Space[Any]
     label_schema: LabelSchema | None
     action_names: list[str] | None
+    render_fps: float | None = field(compare=False, default=None)
     provenance: dict[str, Any] = field(compare=False, default_factory=dict)
 
     @cached_property
@@ -65,6 +66,7 @@ class Header:
             "observation_space": to_plain(self.observation_space),
             "action_space": to_plain(self.action_space),
             "action_names": self.action_names,
+            "render_fps": self.render_fps,
             "label_schema": None if schema is None else schema.to_dict(),
             "provenance": self.provenance,
         }
@@ -92,6 +94,7 @@ class Header:
                 action_space=from_plain(own["action_space"]),
                 label_schema=None if schema is None else LabelSchema.from_dict(schema, str(file)),
                 action_names=own["action_names"],
+                render_fps=None if own.get("render_fps") is None else float(own["render_fps"]),
                 provenance=dict(own["provenance"]),
             )
         except (KeyError, TypeError, ValueError, AssertionError) as error:
@@ -155,6 +158,7 @@ def describe(
         action_space=env.action_space,
         label_schema=None if schema is None else LabelSchema.from_dict(schema, name),
         action_names=_action_names(env),
+        render_fps=_render_fps(env),
         provenance=provenance,
     )
 
@@ -178,6 +182,12 @@ def _action_names(env: gym.Env[Any, Any]) -> list[str] | None:
     meanings = getattr(env.unwrapped, "get_action_meanings", None)
     names = wrapper_attribute(env, "action_names") or (meanings() if meanings else None)
     return [str(name) for name in names] if names else None
+
+
+def _render_fps(env: gym.Env[Any, Any]) -> float | None:
+    """How many frames a second a person should see, if the environment says."""
+    fps = (env.metadata or {}).get("render_fps")
+    return float(fps) if isinstance(fps, int | float) and fps > 0 else None
 
 
 def _dataset_id(env_id: str) -> str:

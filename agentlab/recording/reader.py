@@ -22,6 +22,7 @@ from agentlab.recording.frames import Frame, decode_png, is_intact_png
 from agentlab.recording.header import OWN_KEY, Header, episode_file, episode_folder, metadata_file, read_metadata
 from agentlab.recording.rows import row_schema
 from agentlab.recording.spaces import from_column
+from agentlab.recording.speed import steps_per_second
 
 if TYPE_CHECKING:
     from minari import MinariDataset
@@ -225,6 +226,11 @@ class Recording(Sequence[Episode]):
     @property
     def action_names(self) -> list[str] | None:
         return self.header.action_names
+
+    @property
+    def steps_per_second(self) -> float:
+        """How fast the game goes when a person plays it, as far as is known, else 30."""
+        return steps_per_second(self.header)
 
     @property
     def observation_space(self) -> Any:

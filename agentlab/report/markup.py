@@ -63,8 +63,8 @@ def json_script(element_id: str, content: Any) -> Html:
 
 @cache
 def asset(name: str) -> Html:
-    """A file that ships with the report."""
-    return Html((files("agentlab.report") / name).read_text(encoding="utf-8"))
+    """A file that ships with the pages."""
+    return Html((files("agentlab.report") / "assets" / name).read_text(encoding="utf-8"))
 
 
 def number(value: float | None, decimals: int = 2) -> str:
@@ -76,6 +76,11 @@ def number(value: float | None, decimals: int = 2) -> str:
     rounded = f"{value:,.{decimals}f}"
     text = rounded.rstrip("0").rstrip(".") if "." in rounded else rounded
     return text.replace("-", "−") if text.strip("-0.") else "0"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: 1 episode, 1,200 frames."""
+    return f"{count:,} {noun}" + "s" * (count != 1)
 
 
 def duration(seconds: float) -> str:

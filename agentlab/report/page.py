@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from string import Template
 
 from agentlab.artefact import write_file
 from agentlab.report import sections, strategies
-from agentlab.report.markup import Html, asset, join, tag
+from agentlab.report.document import document
+from agentlab.report.markup import Html, join, tag
+from agentlab.report.player import PLAYER_SCRIPTS, PLAYER_STYLE
 from agentlab.report.source import RunFiles, read_run
 
 REPORT_FILE = "report.html"
@@ -27,8 +28,6 @@ def write_run_report(run: Path) -> Path:
 
 def run_page(run: RunFiles) -> str:
     """The page of a run as HTML."""
-    from agentlab import __version__
-
     shown = (
         sections.problems,
         sections.headline,
@@ -40,14 +39,14 @@ def run_page(run: RunFiles) -> str:
         sections.recipe,
         sections.provenance,
     )
-    return Template(asset("page.html")).substitute(
-        title=join(f"{run.env_id} · agentlab run {run.path.resolve().name}"),
-        generator=join(f"agentlab {__version__}"),
-        style=asset("page.css"),
+    parts = document(
+        title=f"{run.env_id} · agentlab run {run.path.resolve().name}",
         header=join(tag("h1", run.env_id), tag("p", f"agentlab run {run.path.resolve().name}")),
         main=join(*(_shown(part, run) for part in shown)),
-        script=asset("player.js"),
+        styles=(PLAYER_STYLE,),
+        scripts=PLAYER_SCRIPTS,
     )
+    return "".join(parts)
 
 
 def _shown(part: Callable[[RunFiles], Html | None], run: RunFiles) -> Html | None:

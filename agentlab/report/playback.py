@@ -10,25 +10,31 @@ import numpy.typing as npt
 
 from agentlab.artefact import require_absent, write_json
 from agentlab.evaluate import first_evaluation_seed
-from agentlab.head import Agent, AgentPolicy
 from agentlab.report.source import PLAYBACK_FILE, PLAYBACK_FOLDER
+from agentlab.report.thoughts import encoded_columns, thoughts_of
 
 if TYPE_CHECKING:
     from agentlab.extractor import FrozenExtractor
-    from agentlab.recording import Episode
+    from agentlab.head import Agent
+    from agentlab.recording import Episode, Policy
 
 FRAMES_PER_BATCH = 1024
 
 
-class Observed(AgentPolicy):
-    """Plays as the agent does and keeps its value per action at each step."""
+class Observed:
+    """Plays as the agent's policy does and keeps the agent's value per action at each step."""
 
-    def __init__(self, agent: Agent) -> None:
-        super().__init__(agent, "agent")
+    name = "agent"
+
+    def __init__(self, policy: Policy, agent: Agent) -> None:
         self.values: list[npt.NDArray[np.float32]] = []
+        self._policy, self._agent = policy, agent
+
+    def reset(self, seed: int) -> None:
+        self._policy.reset(seed)
 
     def act(self, frame: npt.NDArray[np.uint8], info: dict[str, Any]) -> Any:
-        action = super().act(frame, info)
+        action = self._policy.act(frame, info)
         values = self._agent.values()
         if values is not None:
             self.values.append(values[0].copy())
@@ -42,10 +48,11 @@ def record_playback(agent: Agent, run: Path, *, seed: int = 0, max_steps: int = 
     left by an interruption is replaced. Raises `InputError` when a whole one exists already.
     """
     import agentlab_envs
+    from agentlab.head import AgentPolicy
     from agentlab.recording import Recording, record
 
     require_absent(run / PLAYBACK_FILE)
-    policy = Observed(agent)
+    policy = Observed(AgentPolicy(agent, "agent"), agent)
     env = agentlab_envs.make(agent.env_id, **agent.env_kwargs)
     try:
         record(
@@ -61,16 +68,17 @@ def record_playback(agent: Agent, run: Path, *, seed: int = 0, max_steps: int = 
         )
     finally:
         env.close()
-    values = np.asarray(policy.values, dtype=np.float64)
-    thoughts = {
+    predicted = _predicted(agent.extractor, Recording(run / PLAYBACK_FOLDER)[0])
+    thoughts = thoughts_of(np.asarray(policy.values, dtype=np.float64), predicted)
+    written = {
         "format_version": 1,
         "action_names": agent.action_names,
-        "values": [[float(f"{value:.4g}") for value in row] for row in values],
-        "values_kind": "probability" if _are_probabilities(values) else "value",
+        "values": thoughts.values,
+        "values_kind": thoughts.values_kind,
         "label_schema": agent.extractor.label_schema.to_dict(),
-        "predicted": _predicted(agent.extractor, Recording(run / PLAYBACK_FOLDER)[0]),
+        "predicted": thoughts.predicted,
     }
-    write_json(run / PLAYBACK_FILE, thoughts)
+    write_json(run / PLAYBACK_FILE, written)
 
 
 def _predicted(extractor: FrozenExtractor, episode: Episode) -> dict[str, list[float | None]]:
@@ -79,12 +87,4 @@ def _predicted(extractor: FrozenExtractor, episode: Episode) -> dict[str, list[f
         extractor.predict_labels(episode.frames(range(first, min(first + FRAMES_PER_BATCH, episode.n_frames))))
         for first in range(0, episode.n_frames, FRAMES_PER_BATCH)
     ]
-    columns = np.concatenate(batches).T
-    return {
-        name: [None if np.isnan(code) else round(float(code), 2) for code in codes]
-        for name, codes in zip(extractor.label_schema, columns, strict=True)
-    }
-
-
-def _are_probabilities(values: npt.NDArray[np.float64]) -> bool:
-    return bool(values.size and (values >= 0).all() and np.allclose(values.sum(axis=-1), 1, atol=1e-3))
+    return encoded_columns(extractor.label_schema, np.concatenate(batches))

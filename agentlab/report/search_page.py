@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from agentlab.artefact import read_json, write_file
 from agentlab.report import plots
-from agentlab.report.markup import Html, asset, duration, join, table, tag
+from agentlab.report.document import document
+from agentlab.report.markup import Html, duration, join, table, tag
 from agentlab.report.sections import figure, section
 
 SEARCH_FILE = "search.html"
@@ -17,22 +17,12 @@ SEARCH_FILE = "search.html"
 
 def write_search_report(folder: Path) -> Path:
     """Writes `search.html` into the folder of a search, and gives its path."""
-    from agentlab import __version__
-
     found = read_json(folder / "search.json")
     title = f"agentlab search {folder.resolve().name}"
     page = folder / SEARCH_FILE
-    write_file(
-        page,
-        Template(asset("page.html")).substitute(
-            title=join(title),
-            generator=join(f"agentlab {__version__}"),
-            style=asset("page.css"),
-            header=join(tag("h1", title)),
-            main=join(_best(found), _progress(found), _values(found), _trials(found)),
-            script="",
-        ),
-    )
+    header = join(tag("h1", title))
+    main = join(_best(found), _progress(found), _values(found), _trials(found))
+    write_file(page, "".join(document(title=title, header=header, main=main)))
     return page
 
 

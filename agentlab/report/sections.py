@@ -11,13 +11,10 @@ import numpy as np
 from agentlab.errors import InputError
 from agentlab.inspection import describe
 from agentlab.report import plots
-from agentlab.report.markup import Html, asset, definitions, duration, join, json_script, number, table, tag
-from agentlab.report.player import player_data
+from agentlab.report.markup import Html, definitions, duration, join, number, table, tag
+from agentlab.report.player import PlayerData, player_elements
 from agentlab.report.source import RunFiles
-
-ATARI_STEPS_PER_S = 15.0
-"""60 frames a second, 4 a step."""
-OTHER_STEPS_PER_S = 30.0
+from agentlab.report.thoughts import Memory
 
 ARTEFACTS = ("extractor", "head", "playback")
 ORIGIN = (
@@ -71,14 +68,13 @@ def playback(run: RunFiles) -> Html:
     """An episode of the trained agent, to be played in the page."""
     if run.playback_recording is None:
         return section("Watch it play", absent("No episode of the trained agent has been recorded yet."), id_="play")
-    episode = run.playback_recording[0]
-    rate = ATARI_STEPS_PER_S if run.env_id.split(":")[-1].startswith("ALE/") else OTHER_STEPS_PER_S
+    recording, episode = run.playback_recording, run.playback_recording[0]
     try:
-        data = player_data(episode, run.playback, frames_per_s=rate)
+        data = join(*PlayerData(recording, [0], Memory(run.playback)).elements())
     except InputError as error:
         return section("Watch it play", absent(f"The recorded episode cannot be read: {error}"), id_="play")
     intro = f"One episode as the agent sees it, on the first evaluation seed ({episode.seed:,}), not a chosen one."
-    return section("Watch it play", tag("p", intro), asset("player.html"), json_script("episode", data), id_="play")
+    return section("Watch it play", tag("p", intro), player_elements(), data, id_="play")
 
 
 def learning(run: RunFiles) -> Html:

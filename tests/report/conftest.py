@@ -1,19 +1,34 @@
-"""A small run's folder: a real game, recorded and evaluated for real, played by a scripted agent."""
+"""A browser, and a small run's folder: a real game, recorded and evaluated for real, played by a scripted agent."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from browsing import BROWSER, QUIET
 from scripted_agents import ENV, ScriptedAgent
 
 from agentlab.artefact import write_json
 from agentlab.evaluate import evaluate
 from agentlab.recording import Recording
 from agentlab.report import record_playback
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium; skips the test where it or Playwright is missing."""
+    playwright_api = pytest.importorskip("playwright.sync_api")
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

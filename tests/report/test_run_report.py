@@ -164,12 +164,9 @@ def test_a_cut_line_of_measurements_is_counted(run: Path) -> None:
     assert "1 of 11 lines" in text_of(page_of(run), "problems")
 
 
-def test_a_damaged_frame_of_the_playback_is_said(run: Path) -> None:
+def test_a_playback_that_cannot_be_read_is_said_to_be(run: Path) -> None:
     arrow = run / "playback" / "data" / "0" / "part-0.arrow"
-    content = bytearray(arrow.read_bytes())
-    at = content.index(b"IDAT", len(content) // 2)
-    content[at : at + 4] = b"XXXX"
-    arrow.write_bytes(bytes(content))
+    arrow.write_bytes(arrow.read_bytes()[:-100])
     assert "cannot be read" in text_of(page_of(run), "play")
 
 
