@@ -1,7 +1,8 @@
 """Recordings: the store, the recorder, the reader, and verification by replay."""
 
-from agentlab.recording.added_labels import add_labels
+from agentlab.recording.added_labels import SOURCE_ENV, FrameLabels, add_labels
 from agentlab.recording.header import Header, describe
+from agentlab.recording.predictions import Predictions, store_predictions
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.reader import Episode, Recording
 from agentlab.recording.recorder import Policy, RandomPolicy, Summary, WanderingPolicy, record
@@ -19,12 +20,15 @@ from agentlab.recording.verify import (
 from agentlab.recording.writer import RecordingWriter, RunningEpisode
 
 __all__ = [
+    "SOURCE_ENV",
     "Difference",
     "Episode",
+    "FrameLabels",
     "Header",
     "Make",
     "OnStep",
     "Policy",
+    "Predictions",
     "RandomPolicy",
     "Recording",
     "RecordingWriter",
@@ -41,5 +45,6 @@ __all__ = [
     "record",
     "replay",
     "silent",
+    "store_predictions",
     "verify",
 ]

@@ -16,9 +16,10 @@ import pyarrow as pa
 from agentlab.artefact import read_json
 from agentlab.errors import InputError
 from agentlab.labels import ABSENT, LabelSchema
-from agentlab.recording.added_labels import apply_added_labels
-from agentlab.recording.frames import Frame, decode_png
+from agentlab.recording.added_labels import FrameLabels, apply_added_labels, read_added_labels
+from agentlab.recording.frames import Frame, decode_png, encode_png
 from agentlab.recording.header import OWN_KEY, Header, episode_file, episode_folder, metadata_file, read_metadata
+from agentlab.recording.predictions import Predictions, read_predictions
 from agentlab.recording.rows import row_schema
 from agentlab.recording.spaces import from_column
 
@@ -96,8 +97,19 @@ class Episode:
         labels = self.recorded_labels
         if labels is None:
             labels = np.full((self.n_frames, len(schema)), ABSENT, dtype=np.float32)
-        apply_added_labels(episode_folder(self.recording.path, self.index), schema, labels)
+        apply_added_labels(self._folder, schema, labels)
         return labels
+
+    @property
+    def added_labels(self) -> list[FrameLabels]:
+        """The labels added after recording, one entry a frame and source, in the order in which they were added."""
+        schema = self.recording.label_schema
+        return [] if schema is None else list(read_added_labels(self._folder, self.index, self.n_frames, schema))
+
+    @property
+    def predictions(self) -> Predictions | None:
+        """The labels that an extractor predicted, `None` if none did; they are never among `labels`."""
+        return read_predictions(self._folder, self.n_frames)
 
     @property
     def recorded_labels(self) -> npt.NDArray[np.float32] | None:
@@ -121,6 +133,17 @@ class Episode:
     def encoded_frame(self, t: int) -> bytes:
         """Frame t as stored: a PNG (raw pixels where `Recording.stores_png` is false)."""
         return bytes(self._stored_frame(t))
+
+    def png(self, t: int) -> bytes:
+        """Frame t as PNG: as stored, where the recording stores PNG; `InputError` where PNG holds no such frames."""
+        if self.recording.stores_png:
+            return self.encoded_frame(t)
+        if self.recording.frame_shape[2:] not in ((), (1,), (3,), (4,)):
+            raise InputError(
+                f"{self.recording.path}: expected frames that PNG holds (grey, RGB or RGBA), found shape "
+                f"{self.recording.frame_shape}"
+            )
+        return encode_png(self.frame(t))
 
     def frame(self, t: int) -> Frame:
         """Frame t, uint8 of shape `Recording.frame_shape`; `InputError` when its bytes are damaged."""
@@ -150,6 +173,10 @@ class Episode:
     @property
     def _batch(self) -> pa.RecordBatch:
         return self.recording.episode_rows(self.index)
+
+    @property
+    def _folder(self) -> Path:
+        return episode_folder(self.recording.path, self.index)
 
     @property
     def _file(self) -> Path:
