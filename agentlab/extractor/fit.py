@@ -84,7 +84,8 @@ def fit(
             top, bottom = described["scoreboard"]
             progress.say(f"fit: {top} rows at the top and {bottom} at the bottom only keep the score: seen apart")
         for recording in recordings:
-            progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
+            n_labelled = sum(int(episode.labelled.sum()) for episode in recording)
+            progress.say(f"fit: learns from {recording.path}, {n_labelled:,} labelled frames of {recording.env_id}")
         if config.frames is not None and len(trained_on) < config.frames:
             progress.say(f"fit: {config.frames:,} frames were asked for; takes the {len(trained_on):,} there are")
         run_round(learner, trained_on, validated_on, held_out, config, seed, seams, checkpoint, progress, metrics)

@@ -100,6 +100,15 @@ class Episode:
         apply_added_labels(self._folder, schema, labels)
         return labels
 
+    @cached_property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Of which frames anybody said anything, shape (n_frames,): all, where the environment gave labels."""
+        if self._has_recorded_labels:
+            return np.ones(self.n_frames, dtype=np.bool_)
+        labelled = np.zeros(self.n_frames, dtype=np.bool_)
+        labelled[[said.frame for said in self.added_labels]] = True
+        return labelled
+
     @property
     def added_labels(self) -> list[FrameLabels]:
         """The labels added after recording, one entry a frame and source, in the order in which they were added."""
@@ -114,10 +123,10 @@ class Episode:
     @property
     def recorded_labels(self) -> npt.NDArray[np.float32] | None:
         """The labels that the environment gave while recording, in the form of `labels`; `None` if it gave none."""
-        if self.recording.label_schema is None or self._batch.schema.get_field_index("labels") < 0:
+        if not self._has_recorded_labels:
             return None
-        column = self._column("labels")
-        columns = [column.field(name).to_numpy(zero_copy_only=False) for name in self.recording.label_schema]
+        column, schema = self._column("labels"), self.recording.require_labels()
+        columns = [column.field(name).to_numpy(zero_copy_only=False) for name in schema]
         return np.stack(columns, axis=1)
 
     def info(self, t: int) -> dict[str, Any]:
@@ -173,6 +182,10 @@ class Episode:
     @property
     def _batch(self) -> pa.RecordBatch:
         return self.recording.episode_rows(self.index)
+
+    @property
+    def _has_recorded_labels(self) -> bool:
+        return self.recording.label_schema is not None and self._batch.schema.get_field_index("labels") >= 0
 
     @property
     def _folder(self) -> Path:
