@@ -73,8 +73,11 @@ def _in_episode(
     recording: Recording, index: int, schema: LabelSchema, new: Sequence[FrameLabels]
 ) -> Iterator[Disagreement]:
     frames = {said.frame for said in new}
+    statements = [*_recorded(recording, index, frames), *recording[index].added_labels, *new]
+    if len({said.by for said in statements}) < 2:
+        return
     last: dict[tuple[int, str], dict[str, Any]] = defaultdict(dict)
-    for said in [*_recorded(recording, index, frames), *recording[index].added_labels, *new]:
+    for said in statements:
         for label, value in said.values.items():
             if said.frame in frames:
                 last[said.frame, label][said.by] = value

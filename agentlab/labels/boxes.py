@@ -9,6 +9,7 @@ from agentlab.errors import InputError, nearest
 from agentlab.labels.annotation import Annotation, Box
 from agentlab.labels.schema import Flag, LabelSchema, Number
 
+VISIBLE = "_visible"
 PIXELS = "px"
 """The unit of labels that boxes give."""
 SIDE = 8.0
@@ -18,7 +19,7 @@ BORDER = 0.01
 
 
 def visible_label(category: str) -> str:
-    return f"{category}_visible"
+    return f"{category}{VISIBLE}"
 
 
 def place_labels(category: str) -> tuple[str, str]:
@@ -50,7 +51,7 @@ def labels_of_boxes(annotation: Annotation, schema: LabelSchema, size: tuple[int
 
 def without_place(values: dict[str, Any], schema: LabelSchema) -> dict[str, Any]:
     """`values`, and no place for things that they say are not visible, unless they say where."""
-    hidden = [name.removesuffix("_visible") for name, value in values.items() if value is False]
+    hidden = [name.removesuffix(VISIBLE) for name, value in values.items() if name.endswith(VISIBLE) and value is False]
     places = {name: None for category in hidden for name in place_labels(category) if name in schema}
     return {**places, **values}
 

@@ -109,7 +109,7 @@ class _Reading:
 
     def _values(self, annotation: Annotation) -> dict[str, Any]:
         size = frame_size(self.recording)
-        if annotation.size not in (None, size):
+        if annotation.size is not None and annotation.size != size:
             raise InputError(
                 f"{annotation.where}: expected an image of {size[0]} x {size[1]} pixels, as the frames of "
                 f"{self.recording.path}, found one of {annotation.size[0]} x {annotation.size[1]}"

@@ -87,11 +87,12 @@ def _annotation(image: Element, answered: set[str], where: str) -> Annotation:
             raise InputError(f"{where}, tag[{number}]: expected one value of {again[0]!r} in an image, found another")
         values |= said
         tags += [] if said else [_attribute(tag, "label", f"{where}, tag[{number}]")]
+    boxes = [(f"{where}, box[{number}]", box) for number, box in enumerate(image.findall("box"))]
     return Annotation(
         where,
         _attribute(image, "name", where),
         values,
-        [_box(box, f"{where}, box[{number}]") for number, box in enumerate(image.findall("box"))],
+        [_box(box, at) for at, box in boxes if box.get("outside") != "1"],
         tags,
         answered,
         size_of(image.attrib, where),
