@@ -49,14 +49,12 @@ def add(recording: Recording, schema: LabelSchema, labels: Sequence[FrameLabels]
     if strict and found:
         more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
         raise InputError(
-            f"{recording.path}: sources disagree: {found[0]}{more}; nothing was added; without --strict the last one wins"
+            f"{recording.path}: sources disagree: {found[0]}{more}; nothing was added; without --strict the last wins"
         )
     return Added(add_labels(recording.path, schema, labels), found)
 
 
-def disagreements(
-    recording: Recording, schema: LabelSchema, labels: Sequence[FrameLabels]
-) -> list[Disagreement]:
+def disagreements(recording: Recording, schema: LabelSchema, labels: Sequence[FrameLabels]) -> list[Disagreement]:
     """Where `labels` differ from one another or from the recording's, by source: numbers by more than their tolerance.
 
     Of each source counts what it said last. Labels that the environment left out while recording say nothing.
@@ -64,9 +62,7 @@ def disagreements(
     of_episodes: dict[int, list[FrameLabels]] = defaultdict(list)
     for said in labels:
         of_episodes[said.episode].append(said)
-    return [
-        found for index, new in sorted(of_episodes.items()) for found in _in_episode(recording, index, schema, new)
-    ]
+    return [found for index, new in sorted(of_episodes.items()) for found in _in_episode(recording, index, schema, new)]
 
 
 def _in_episode(

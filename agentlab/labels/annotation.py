@@ -25,7 +25,7 @@ class Box:
     y: float
     width: float
     height: float
-    in_percent: bool = False
+    in_percent: bool = field(default=False, kw_only=True)
     """The four numbers are percentages of the image's size instead."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agentlab.errors import InputError, nearest
 from agentlab.labels.annotation import Annotation, Box
-from agentlab.labels.schema import Flag, LabelSchema, Number
+from agentlab.labels.schema import LabelSchema, Number
 
 VISIBLE = "_visible"
 PIXELS = "px"
@@ -118,12 +118,10 @@ def _middle(box: Box, what: str, start: float, extent: float, pixels: int) -> fl
     return start + extent / 2
 
 
-def _box_around(category: str, place: list[float | None], size: tuple[int, int]) -> Box | None:
+def _box_around(category: str, place: Sequence[float | None], size: tuple[int, int]) -> Box | None:
     """The largest box of at most `SIDE` inside the frame around a place; `None` for none, and for one outside."""
-    sides = []
-    for middle, pixels in zip(place, size, strict=True):
-        if middle is None or not 0 <= middle <= pixels:
-            return None
-        sides.append(min(SIDE, 2 * middle, 2 * (pixels - middle)))
-    (x, y), (width, height) = place, sides
+    x, y = place
+    if x is None or y is None or not (0 <= x <= size[0] and 0 <= y <= size[1]):
+        return None
+    width, height = (min(SIDE, 2 * at, 2 * (pixels - at)) for at, pixels in ((x, size[0]), (y, size[1])))
     return Box("", category, x - width / 2, y - height / 2, width, height)

@@ -100,9 +100,7 @@ def require_exportable(recording: Recording, request: Request, out: Path, *, for
     return schema
 
 
-def _project(
-    recording: Recording, request: Request, schema: LabelSchema, annotations: Sequence[Annotation]
-) -> Project:
+def _project(recording: Recording, request: Request, schema: LabelSchema, annotations: Sequence[Annotation]) -> Project:
     categories = box_categories(schema) if FORMATS[request.format].has_boxes else []
     drawn = {name for category in categories for name in place_labels(category)}
     said = {name for annotation in annotations for name in annotation.values}

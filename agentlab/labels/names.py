@@ -59,8 +59,8 @@ class FrameNames:
             raise UnmatchedNameError(f"{where}: expected the name {EXAMPLE}, found {image!r}") from error
         if self.name not in (recording, _UPLOADED.sub("", recording, count=1)) and recording:
             raise UnmatchedNameError(
-                f"{where}: {image!r} is no frame of the recording {self.name!r}.{nearest(recording, [self.name])} If its "
-                f"folder was called {recording!r}, add --exported-as {recording}"
+                f"{where}: {image!r} is no frame of the recording {self.name!r}.{nearest(recording, [self.name])} "
+                f"If its folder was called {recording!r}, add --exported-as {recording}"
             )
         if episode >= len(self.recording):
             raise UnmatchedNameError(

@@ -19,5 +19,7 @@ def schema_for(recording: Recording, given: LabelSchema | None) -> LabelSchema |
     Raises `InputError` where both are there.
     """
     if recording.label_schema is not None and given is not None:
-        raise InputError(f"--schema: changes nothing here; {recording.path} has a label schema: {recording.label_schema!r}")
+        raise InputError(
+            f"--schema: changes nothing here; {recording.path} has a label schema: {recording.label_schema!r}"
+        )
     return recording.label_schema or given

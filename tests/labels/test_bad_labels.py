@@ -79,7 +79,7 @@ def test_the_files_that_are_spoilt_below_are_good(agentlab: Any, blank: Recordin
 @pytest.mark.parametrize(
     ("at", "value", "parts"),
     [
-        ("images.0.file_name", "ponk__ep000001__f000003.png", ["images[0]", "'ponk__ep000001__f000003.png'", "'board'"]),
+        ("images.0.file_name", "ponk__ep000001__f000003.png", ["images[0]", "'ponk__ep000001__f000003.png'", "board"]),
         ("images.0.file_name", "frame3.png", ["images[0]", "expected the name <recording>__ep000012__f000345.png"]),
         ("images.0.file_name", "board__ep000002__f000003.png", ["images[0]", "an episode from 0 to 1, found 2"]),
         ("images.0.file_name", "board__ep000001__f000006.png", ["images[0]", "a frame of episode 1 from 0 to 5"]),
@@ -91,8 +91,8 @@ def test_the_files_that_are_spoilt_below_are_good(agentlab: Any, blank: Recordin
         ("images.0.height", HEIGHT + 1, ["images[0]", f"found one of {WIDTH} x {HEIGHT + 1}"]),
         ("images.0.height", "high", ["images[0], field 'height': expected a finite number, found 'high'"]),
         ("images", [COCO["images"][0]] * 2, ["images[1], field 'id'", "found 7 again"]),
-        ("annotations.0.bbox", [10, 10, 39, 4], ["annotations[0]", "box of 'ball': expected x within the frame, 0 to 48"]),
-        ("annotations.0.bbox", [10, -1, 4, 4], ["annotations[0]", "expected y within the frame, 0 to 40, found -1 to 3"]),
+        ("annotations.0.bbox", [10, 10, 39, 4], ["annotations[0]", "box of 'ball': expected x within the frame, 0"]),
+        ("annotations.0.bbox", [10, -1, 4, 4], ["annotations[0]", "y within the frame, 0 to 40, found -1 to 3"]),
         ("annotations.0.bbox", [10, 10, -4, 4], ["annotations[0]", "found 10 to 6"]),
         ("annotations.0.bbox", [10, 10, 4], ["annotations[0], field 'bbox': expected x, y, width, height"]),
         ("annotations.0.bbox", [10, float("nan"), 4, 4], ["annotations[0], field 'bbox': expected a finite number"]),
@@ -132,17 +132,17 @@ RESULT = "0.annotations.0.result.0"
         (f"{RESULT}.value.x", 95, ["result[0]", "box of 'ball': expected x within the frame, 0 to 48, found 45.6 to"]),
         (f"{RESULT}.value.x", None, ["result[0], field 'x': expected a finite number, found None"]),
         (f"{RESULT}.value.rotation", 45, ["result[0], field 'rotation': expected an upright box, found 45"]),
-        (f"{RESULT}.value.rectanglelabels", ["ball", "ghost"], ["result[0], field 'rectanglelabels': expected one name"]),
+        (f"{RESULT}.value.rectanglelabels", ["ball", "ghost"], ["field 'rectanglelabels': expected one name"]),
         (f"{RESULT}.value.rectanglelabels", ["hall"], ["result[0]: category 'hall'", "Did you mean 'ball'?"]),
         (f"{RESULT}.original_width", 10**12, ["annotations[0]", "found one of 1000000000000 x 40"]),
         (RESULT, {"from_name": "screen", "type": "choices", "value": {"choices": ["tittle"]}},
          ["label 'screen'", "found 'tittle'. Did you mean 'title'?"]),
-        (RESULT, {"from_name": "screen", "type": "choices", "value": {"choices": []}}, ["'choices': expected one name"]),
+        (RESULT, {"from_name": "screen", "type": "choices", "value": {"choices": []}}, ["expected one name"]),
         (RESULT, {"from_name": "scor", "type": "number", "value": {"number": 0}},
          ["annotations[0]: label 'scor' is not in the schema. Did you mean 'score'?"]),
         (RESULT, {"from_name": "score", "type": "number", "value": {"number": 3}},
          ["annotations[0]: label 'score': expected a number from 0 to 0.1, found 3.0"]),
-        (RESULT, {"from_name": "score", "type": "number", "value": {"number": float("nan")}}, ["'number': expected a fin"]),
+        (RESULT, {"from_name": "score", "type": "number", "value": {"number": float("nan")}}, ["'number': expected"]),
     ],
 )  # fmt: skip
 def test_label_studio(at: str, value: Any, parts: list[str], refuses: Refuses, blank: Recording, tmp_path: Path):
@@ -305,7 +305,7 @@ def image_folder(folder: Path, files: Mapping[str, bytes | str]) -> Path:
         ({NAME: b""}, [NAME, "expected the image in a folder named as its class"]),
         ({f"title/{NAME}": png_header(2**31 - 1, 2**31 - 1)}, [NAME, "found one of 2147483647 x 2147483647"]),
         ({"notes.txt": b""}, ["expected metadata.jsonl, or PNG images in folders"]),
-        ({"metadata.jsonl": f'{{"file_name": "../{NAME}", "paused": true}}'}, ["line 1", "within the folder of images"]),
+        ({"metadata.jsonl": f'{{"file_name": "../{NAME}", "paused": true}}'}, ["line 1", "within the folder"]),
         ({"metadata.jsonl": f'{{"file_name": "/{NAME}", "paused": true}}'}, ["line 1", "within the folder of images"]),
         ({"metadata.jsonl": '{"file_name": "a\\u0000.png", "paused": true}'}, ["line 1", "expected the name"]),
         ({"metadata.jsonl": f'{{"file_name": "{NAME}", "pausd": true}}'}, ["line 1: label 'pausd'", "Did you mean"]),
@@ -332,7 +332,9 @@ def test_sources_that_disagree_under_strict(refuses: Refuses, blank: Recording, 
 
 
 def test_boxes_of_labels_that_are_not_in_pixels(refuses: Refuses, bare: Recording, tmp_path: Path):
-    (tmp_path / "schema.yaml").write_text(json.dumps({name: {**PLAIN[name], "unit": "ram"} for name in ("ball_x", "ball_y")}))
+    (tmp_path / "schema.yaml").write_text(
+        json.dumps({name: {**PLAIN[name], "unit": "ram"} for name in ("ball_x", "ball_y")})
+    )
     (tmp_path / "coco.json").write_text(json.dumps(COCO))
     args = ["label", bare.path, "--from", "coco", tmp_path / "coco.json", "--schema", tmp_path / "schema.yaml"]
     refuses(args, "annotations[0]: a box gives pixels, but label 'ball_x' is", "ram")

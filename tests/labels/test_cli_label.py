@@ -28,7 +28,7 @@ def csv(tmp_path: Path) -> Path:
 @pytest.fixture
 def schema(tmp_path: Path) -> Path:
     file = tmp_path / "schema.yaml"
-    file.write_text(yaml.safe_dump(PLAIN))
+    file.write_text(yaml.safe_dump(PLAIN, sort_keys=False))
     return file
 
 
@@ -138,8 +138,12 @@ def test_an_export_sets_the_tools_up(agentlab: Command, bare: Recording, schema:
     assert [name for name, each in labels.items() if each["type"] == "rectangle"] == ["ball", "ghost", "door"]
     kinds = {name: each["attributes"][0]["input_type"] for name, each in labels.items() if each["type"] == "tag"}
     assert kinds == {
-        "ball_visible": "select", "ghost_visible": "select", "screen": "select", "paused": "checkbox", "score": "number",
-    }  # fmt: skip
+        "ball_visible": "select",
+        "ghost_visible": "select",
+        "screen": "select",
+        "paused": "checkbox",
+        "score": "number",
+    }
 
 
 def test_a_sample_says_when_there_are_fewer_frames(agentlab: Command, blank: Recording, tmp_path: Path):
@@ -164,7 +168,10 @@ def test_an_export_is_replaced_with_force_and_nothing_else_is(
     ("args", "message"),
     [
         ([], "label: expected --from SOURCE or --export FORMAT --out DIR, found neither"),
-        (["--from", "env", "--export", "csv"], "label: expected --from SOURCE or --export FORMAT --out DIR, found both"),
+        (
+            ["--from", "env", "--export", "csv"],
+            "label: expected --from SOURCE or --export FORMAT --out DIR, found both",
+        ),
         (["--from", "cocoa", "x"], "Did you mean 'coco'?"),
         (["--from", "csv"], "label --from csv: expected PATH, found none"),
         (["--from", "extractor"], "label --from extractor: expected PATH, found none"),
@@ -184,9 +191,7 @@ def test_an_export_is_replaced_with_force_and_nothing_else_is(
         (["--from", "csv", "x", "--device", "cpu"], "label --from csv: --device changes nothing here"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    args: list[str], message: str, refuses: Callable[..., None], blank: Recording
-):
+def test_what_makes_no_sense_is_refused(args: list[str], message: str, refuses: Callable[..., None], blank: Recording):
     refuses(["label", blank.path, *args], message)
 
 
@@ -200,7 +205,16 @@ def test_tools_that_are_to_be_told_what_to_label_need_a_schema(
 def test_classes_that_can_be_no_folders(refuses: Callable[..., None], bare: Recording, tmp_path: Path):
     for name in ("../up", "a/b", ".", "", "unsorted"):
         (tmp_path / "s.yaml").write_text(yaml.safe_dump({"screen": {"kind": "category", "classes": ["a", name]}}))
-        args = ["--export", "imagefolder", "--out", tmp_path / "out", "--label", "screen", "--schema", tmp_path / "s.yaml"]
+        args = [
+            "--export",
+            "imagefolder",
+            "--out",
+            tmp_path / "out",
+            "--label",
+            "screen",
+            "--schema",
+            tmp_path / "s.yaml",
+        ]
         refuses(["label", bare.path, *args], f"class {name!r} cannot be the name of a folder")
 
 

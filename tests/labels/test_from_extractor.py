@@ -69,9 +69,7 @@ def test_the_command_takes_an_extractor_or_a_run(
         assert "predict: 22/22 frames" in outcome.err
 
 
-def test_the_command_exports_what_is_unsure(
-    agentlab: Command, tmp_path: Path, square_extractor: FrozenExtractor
-):
+def test_the_command_exports_what_is_unsure(agentlab: Command, tmp_path: Path, square_extractor: FrozenExtractor):
     recording = recorded(SQUARE, tmp_path / "labelled", episodes=2)
     predict_labels(recording, square_extractor)
     args = ["label", recording.path, "--export", "cvat", "--out", tmp_path / "out", "--sample", 3, "--how", "uncertain"]

@@ -28,7 +28,9 @@ def coco(path: Path, boxes: list[tuple[int, str, list[float]]], categories: list
     """A COCO file of the frames of episode 1, with boxes of (frame, category, bbox)."""
     ids = {category: number for number, category in enumerate(categories)}
     content = {
-        "images": [{"id": t, "file_name": f"images/{name(t)}", "width": WIDTH, "height": HEIGHT} for t in range(images)],
+        "images": [
+            {"id": t, "file_name": f"images/{name(t)}", "width": WIDTH, "height": HEIGHT} for t in range(images)
+        ],
         "annotations": [
             {"id": number, "image_id": t, "category_id": ids[category], "bbox": bbox}
             for number, (t, category, bbox) in enumerate(boxes)
@@ -63,7 +65,11 @@ def imported(recording: Recording, format: str, path: Path, **options: Any) -> t
 
 
 class TestNames:
-    @given(st.text(min_size=1).filter(lambda text: "__ep" not in text), st.integers(0, 10**9 - 1), st.integers(0, 10**9 - 1))
+    @given(
+        st.text(min_size=1).filter(lambda text: "__ep" not in text),
+        st.integers(0, 10**9 - 1),
+        st.integers(0, 10**9 - 1),
+    )
     def test_come_apart_as_they_were_put_together(self, recording: str, episode: int, frame: int):
         made = frame_name(recording, episode, frame)
         assert parts_of(made)[1:] == (episode, frame)
@@ -86,7 +92,7 @@ class TestNames:
     def test_of_a_folder_that_was_renamed(self, blank: Recording, tmp_path: Path):
         renamed = Recording(blank.path.rename(tmp_path / "my new boards"))
         file = studio(tmp_path / "tasks.json", task(3, {"result": [choice("paused", "true")]}))
-        with pytest.raises(InputError, match="no frame of the recording 'my_new_boards'.* add --exported-as board"):
+        with pytest.raises(InputError, match=r"no frame of the recording 'my_new_boards'.* add --exported-as board"):
             imported(renamed, "label-studio", file)
         _, after = imported(renamed, "label-studio", file, exported_as="board")
         assert said(after, 1, 3) == {"paused": True}
@@ -181,7 +187,9 @@ class TestLabelStudio:
     def test_what_cannot_be_told_is_not_taken_for_invisible(self, blank: Recording, tmp_path: Path):
         box = rectangle("ball", 0, 0, 10, 10)
         unsure = {"result": [choice("ball_visible", "unknown"), choice("paused", "true")]}
-        _, after = imported(blank, "label-studio", studio(tmp_path / "t.json", task(0, {"result": [box]}), task(1, unsure)))
+        _, after = imported(
+            blank, "label-studio", studio(tmp_path / "t.json", task(0, {"result": [box]}), task(1, unsure))
+        )
         assert said(after, 1, 1) == {"paused": True}
 
     def test_what_stands_for_no_label_is_counted(self, blank: Recording, tmp_path: Path):
@@ -207,7 +215,7 @@ class TestCvat:
         file = self.write(
             tmp_path / "a.xml",
             '<tag label="screen"><attribute name="value">title</attribute></tag>',
-            '<tag label="frame"><attribute name="score">0.05</attribute><attribute name="paused">false</attribute></tag>',
+            '<tag label="a"><attribute name="score">0.05</attribute><attribute name="paused">false</attribute></tag>',
             '<tag label="paused"/><tag label="über"/>',
         )
         _, after = imported(blank, "cvat", file)
@@ -240,7 +248,9 @@ class TestImageFolders:
         assert (said(after, 1, 0), said(after, 1, 1)) == ({"screen": "title"}, {"screen": "über"})
         assert found.added.frames == 2
 
-    def test_metadata_of_hugging_face_says_labels_and_is_silent_where_it_is_null(self, blank: Recording, tmp_path: Path):
+    def test_metadata_of_hugging_face_says_labels_and_is_silent_where_it_is_null(
+        self, blank: Recording, tmp_path: Path
+    ):
         (tmp_path / "train").mkdir()
         rows = [
             {"file_name": name(0), "screen": "title", "score": 0, "paused": None},

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from agentlab.errors import InputError
-from agentlab.labels.boxes import visible_label
 from agentlab.labels.annotation import Annotation, Box, Project
+from agentlab.labels.boxes import visible_label
 from agentlab.labels.formats.files import file_in, finite, json_of, member, shown, size_of, text_of
 
 FILE = "annotations.json"
@@ -46,14 +46,16 @@ def write(folder: Path, annotations: Sequence[Annotation], project: Project) -> 
     """Writes `annotations.json`; returns how many values of each label COCO cannot hold: all that no box says."""
     ids = {name: number for number, name in enumerate(project.categories, start=1)}
     width, height = project.size
-    images, rows, lost = [], [], Counter[str]()
+    images: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    lost = Counter[str]()
     for number, annotation in enumerate(annotations, start=1):
         unsure = [ids[name] for name in project.categories if name not in annotation.answered]
         image = {"id": number, "file_name": f"{annotation.image}.png", "width": width, "height": height}
         images.append({**image, NOT_EXHAUSTIVE: unsure})
         rows += [_row(box, len(rows) + 1 + k, number, ids) for k, box in enumerate(annotation.boxes)]
         said = {visible_label(name) for name in project.categories}
-        lost.update(name for name, value in annotation.values.items() if value and name in said or name not in said)
+        lost.update(name for name, value in annotation.values.items() if (value and name in said) or name not in said)
     categories = [{"id": number, "name": name, "supercategory": ""} for name, number in ids.items()]
     content = {"info": {"description": "agentlab"}, "images": images, "annotations": rows, "categories": categories}
     (folder / FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")

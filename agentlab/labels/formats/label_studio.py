@@ -23,8 +23,8 @@ IMAGE, BOXES = "the-image", "the-boxes"
 """Names of controls that no label has."""
 ADVICE = (
     "start Label Studio with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and this folder as "
-    "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, paste config.xml as the labelling interface, add images/ as local storage, "
-    "and import tasks.json"
+    "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, paste config.xml as the labelling interface, add images/ as local "
+    "storage, and import tasks.json"
 )
 LOCAL_FILES = "/data/local-files/?d=images/"
 """Where Label Studio serves the folder `images` of its document root."""
