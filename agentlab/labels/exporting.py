@@ -9,6 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from agentlab.artefact import META, new_folder, require_room, write_json
 from agentlab.errors import InputError, nearest
 from agentlab.labels.annotation import Annotation, Project
@@ -116,13 +119,21 @@ def _annotations(recording: Recording, request: Request, schema: LabelSchema) ->
         rows = None if recording.label_schema is None else episode.labels
         origins = _origins(episode) if FORMATS[request.format].tells_origin else {}
         for _, frame in keys:
-            decoded = {} if rows is None else schema.decode(rows[frame])
-            values = {label: value for label, value in decoded.items() if value is not None}
+            values = {} if rows is None else _values(schema, rows[frame])
             image = frame_name(name, index, frame)
             if FORMATS[request.format].tells_origin:
                 yield from _by_origin(image, frame, values, origins)
             else:
                 yield _annotation(image, values, schema, request, frame_size(recording))
+
+
+def _values(schema: LabelSchema, row: npt.NDArray[np.float32]) -> dict[str, Any]:
+    """The values that are there, numbers with no more digits than they need."""
+    return {
+        label: schema[label].decode(float(str(np.float32(value)))) if isinstance(value, float) else value
+        for label, value in schema.decode(row).items()
+        if value is not None
+    }
 
 
 def _annotation(

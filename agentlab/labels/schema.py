@@ -53,7 +53,7 @@ class Number:
         return float(value)
 
     def decode(self, code: float) -> float:
-        return float(min(max(code, self.low), self.high))  # what float32 rounds beyond a bound is at the bound
+        return float(min(max(code, self.low), self.high))  # float32 rounds some bounds to beyond them
 
     def parse(self, text: str) -> float:
         try:

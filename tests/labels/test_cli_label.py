@@ -172,7 +172,7 @@ def test_an_export_is_replaced_with_force_and_nothing_else_is(
             ["--from", "env", "--export", "csv"],
             "label: expected --from SOURCE or --export FORMAT --out DIR, found both",
         ),
-        (["--from", "cocoa", "x"], "Did you mean 'coco'?"),
+        (["--from", "cocoa", "x"], "--from: expected 'env' or"),
         (["--from", "csv"], "label --from csv: expected PATH, found none"),
         (["--from", "extractor"], "label --from extractor: expected PATH, found none"),
         (["--from", "env", "x"], "label --from env: PATH changes nothing here"),

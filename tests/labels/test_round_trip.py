@@ -13,11 +13,12 @@ from boards import CATEGORIES, EPISODES, HEIGHT, PLAIN, SCHEMA, STEPS, WIDTH, co
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentlab.labels import LabelSchema, Number
 from agentlab.labels.exporting import Request, export_frames
 from agentlab.labels.formats import FORMATS
 from agentlab.labels.importing import Source, import_labels
 from agentlab.labels.sampling import all_frames
-from agentlab.recording import Recording
+from agentlab.recording import FrameLabels, Recording, add_labels
 
 PLACES = st.floats(0, HEIGHT, width=32) | st.sampled_from([0, HEIGHT])
 KINDS: dict[str, st.SearchStrategy[Any]] = {
@@ -133,3 +134,12 @@ def test_boxes_lie_within_the_frame_around_their_place(board: Recording, tmp_pat
     (box,) = annotation.boxes
     assert (box.category, box.x, box.y, box.width, box.height) == ("door", WIDTH - 3, 16, 3, 8)
     assert annotation.size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("bound", [1 / 3, 0.1, -1 / 3, 16777217, 1e-30])
+def test_a_number_at_a_bound_that_float32_cannot_hold_comes_back(bound: float, board: Recording, tmp_path: Path):
+    recording = copy_of(board, tmp_path)
+    schema = LabelSchema({"low": Number(bound, bound + abs(bound)), "high": Number(bound - abs(bound), bound)})
+    add_labels(recording.path, schema, [FrameLabels(0, 1, {"low": bound, "high": bound}, "hand")])
+    _, back = there_and_back(Recording(recording.path), "csv", tmp_path / "back")
+    np.testing.assert_array_equal(rows(back), rows(Recording(recording.path)))
