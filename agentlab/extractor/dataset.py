@@ -103,7 +103,7 @@ def split(
     """The frames to train on, at most `limit`, and those held out: whole episodes, about the share `holdout` of frames.
 
     Which ones is drawn by `seed` in each recording for itself, so that what one more recording adds moves none of the
-    others' episodes. Either side gets at least one episode; there must be two.
+    others' episodes. Either side gets at least one episode; there must be two with labelled frames.
     """
     trained_on, held_out = _divided(_labelled(recordings), holdout, seed)
     return FrameDataset(_joined(trained_on), limit), FrameDataset(_joined(held_out))
@@ -128,14 +128,8 @@ def split_three(
 
 
 def _labelled(recordings: Sequence[Recording]) -> list[list[Episode]]:
-    """The episodes of each recording that have labelled frames; `InputError` for fewer than two in all."""
-    recorded = [[episode for episode in recording if episode.labelled.any()] for recording in recordings]
-    if (n := sum(map(len, recorded))) < 2:
-        raise InputError(
-            f"{recordings[0].path}: expected labelled frames in at least 2 episodes, found them in {n}; "
-            f"label more, see  agentlab label --help"
-        )
-    return recorded
+    """The episodes of each recording that have labelled frames."""
+    return [[episode for episode in recording if episode.labelled.any()] for recording in recordings]
 
 
 def _divided(

@@ -211,7 +211,7 @@ def _ledgers(start: FrozenExtractor | None) -> list[Any]:
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:
-    """Raises `InputError` unless the recordings have two episodes, and labels of one schema on frames of one shape."""
+    """Raises `InputError` unless the recordings have two episodes with labels of one schema on frames of one shape."""
     if not recordings:
         raise InputError("recordings: expected at least one recording, found none")
     first = recordings[0]
@@ -227,6 +227,11 @@ def check_recordings(recordings: Sequence[Recording]) -> None:
                 f"{recording.path}: expected frames of shape {first.frame_shape} as in {first.path}, "
                 f"found {recording.frame_shape}"
             )
+    if (n := sum(bool(episode.labelled.any()) for recording in recordings for episode in recording)) < 2:
+        raise InputError(
+            f"{first.path}: expected labelled frames in at least 2 episodes, found them in {n}; "
+            "label more, see  agentlab label --help"
+        )
 
 
 def architecture(

@@ -19,7 +19,6 @@ def schema_for(recording: Recording, given: LabelSchema | None) -> LabelSchema |
     Raises `InputError` where both are there.
     """
     if recording.label_schema is not None and given is not None:
-        raise InputError(
-            f"--schema: changes nothing here; {recording.path} has a label schema: {recording.label_schema!r}"
-        )
+        has = ", ".join(recording.label_schema)
+        raise InputError(f"--schema: changes nothing here; {recording.path} has a schema already, of {has}")
     return recording.label_schema or given

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from boards import HEIGHT, SCHEMA, WIDTH, label, said, write_lines
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import fitted
 
 from agentlab.errors import InputError
 from agentlab.labels import Category, Flag, Number
@@ -350,3 +353,27 @@ class TestSchemas:
     def test_are_not_given_for_a_recording_that_has_one(self, blank: Recording, tmp_path: Path):
         with pytest.raises(InputError, match="--schema: changes nothing here"):
             imported(blank, "coco", coco(tmp_path / "c.json", [], ["ball"]), schema=SCHEMA)
+
+
+def test_an_extractor_is_fitted_on_the_labelled_frames_alone(bare: Recording, tmp_path: Path):
+    rows = [
+        {"episode": episode, "frame": t, "label": f"ball_{axis}", "value": 10 + t}
+        for episode in (0, 1)
+        for t in (0, 2, 3)
+        for axis in "xy"
+    ]
+    _, recording = imported(bare, "jsonl", write_lines(tmp_path / "l.jsonl", rows))
+    assert [np.flatnonzero(episode.labelled).tolist() for episode in recording] == [[0, 2, 3], [0, 2, 3]]
+    meta = fitted(recording, tmp_path / "extractor").meta
+    assert meta["frames"] == 3
+    assert meta["labels"]["ball_x"]["frames"] == 3
+
+
+def test_frames_of_one_episode_are_too_few_to_fit_and_judge_on(
+    refuses: Callable[..., None], bare: Recording, tmp_path: Path
+):
+    rows = [{"episode": 1, "frame": t, "label": "score", "value": t} for t in range(4)]
+    _, recording = imported(bare, "jsonl", write_lines(tmp_path / "l.jsonl", rows))
+    message = "expected labelled frames in at least 2 episodes, found them in 1"
+    refuses(["fit", recording.path, "--out", tmp_path / "extractor"], message)
+    refuses(["run", "catch", "--recordings", recording.path, "--out", tmp_path / "run"], message)
