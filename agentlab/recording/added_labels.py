@@ -133,6 +133,6 @@ def _append(folder: Path, labels: Iterable[FrameLabels]) -> None:
         for said in labels
     ]
     file = folder / FILE_NAME
-    existing = file.read_bytes() if file.exists() else b""
-    added = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-    write_file(file, existing + added.encode())
+    existing = file.read_bytes().splitlines() if file.exists() else []
+    added = [json.dumps(line, separators=(",", ":")).encode() for line in lines]
+    write_file(file, b"".join(line + b"\n" for line in existing + added))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,26 @@ def test_frames_of_another_shape_are_refused(tmp_path: Path, square_extractor: F
     with pytest.raises(InputError, match=r"expected frames of shape \(32, 32\), those of the extractor"):
         predict_labels(wide, square_extractor)
     assert not list(wide.path.rglob("_predictions*"))
+
+
+def test_what_is_no_extractor_is_refused(
+    refuses: Callable[..., None], blank: Recording, square_extractor: FrozenExtractor, tmp_path: Path
+):
+    refuses(["label", blank.path, "--from", "extractor", tmp_path / "none"], str(tmp_path / "none"), "no such file")
+    refuses(["label", blank.path, "--from", "extractor", blank.path], str(blank.path), "no such file")
+    refuses(["label", blank.path, "--from", "extractor", square_extractor.folder], "expected frames of shape (32, 32)")
+
+
+def test_what_is_unsure_is_not_exported_before_it_is_known(
+    refuses: Callable[..., None], blank: Recording, tmp_path: Path
+):
+    args = ["--export", "csv", "--out", tmp_path / "out", "--sample", 3, "--how", "uncertain"]
+    refuses(["label", blank.path, *args], "expected predicted labels of every episode", "--from extractor RUN")
+
+
+def test_a_damaged_frame_leaves_nothing_half_predicted(
+    refuses: Callable[..., None], unlabelled: Recording, square_extractor: FrozenExtractor
+):
+    file = unlabelled.path / "data" / "1" / "part-0.arrow"
+    file.write_bytes(file.read_bytes().replace(b"IDAT", b"IDAX"))
+    refuses(["label", unlabelled.path, "--from", "extractor", square_extractor.folder], str(file), "garbled")

@@ -294,6 +294,12 @@ class TestValues:
         assert (told["frame"], told["labels"]) == (0, {"paused": True, "score": 0.0})
         assert (told["source"], told["annotator"]) == ("jsonl", "ann")
 
+    def test_are_added_after_a_line_that_does_not_end(self, blank: Recording, tmp_path: Path):
+        file = blank.path / "data" / "1" / "_labels.jsonl"
+        file.write_text('{"frame": 2, "labels": {"paused": true}, "source": "hand"}')
+        _, after = imported(blank, "jsonl", self.lines(tmp_path, (0, "paused", True)))
+        assert said(after, 1, 0) == said(after, 1, 2) == {"paused": True}
+
 
 class TestDisagreements:
     def test_numbers_agree_within_their_tolerance(self, blank: Recording, tmp_path: Path):
