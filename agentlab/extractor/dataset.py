@@ -23,14 +23,15 @@ BATCHES_AHEAD = 4
 
 
 class FrameDataset:
-    """The frames of some episodes with their label rows, by number; `limit` takes so many of them, evenly spread.
+    """The labelled frames of some episodes with their label rows, by number; `limit` takes so many, evenly spread.
 
     Labels are held in memory, 4 bytes a value; frames stay on disk and are decoded when asked for.
     """
 
     def __init__(self, episodes: Sequence[Episode], limit: int | None = None) -> None:
         self._index = FrameIndex(episodes)
-        self._taken = spread(len(self._index), limit or len(self._index))
+        labelled = np.flatnonzero(np.concatenate([episode.labelled for episode in episodes]))
+        self._taken = labelled[spread(len(labelled), limit or len(labelled))]
         labels: npt.NDArray[np.float32] = np.concatenate([episode.labels for episode in episodes])
         self.labels = labels[self._taken]
 
@@ -95,9 +96,9 @@ def split(
     """The frames to train on, at most `limit`, and those held out: whole episodes, about the share `holdout` of frames.
 
     Which ones is drawn by `seed` in each recording for itself, so that what one more recording adds moves none of the
-    others' episodes. Either side gets at least one episode; there must be two.
+    others' episodes. Either side gets at least one episode; there must be two with labelled frames.
     """
-    trained_on, held_out = _divided([list(recording) for recording in recordings], holdout, seed)
+    trained_on, held_out = _divided(_labelled(recordings), holdout, seed)
     return FrameDataset(_joined(trained_on), limit), FrameDataset(_joined(held_out))
 
 
@@ -106,9 +107,10 @@ def split_three(
 ) -> tuple[FrameDataset, FrameDataset, FrameDataset]:
     """The same with the share `validation` of what is not held out between them, to choose by; there must be three
     episodes."""
-    rest, held_out = _divided([list(recording) for recording in recordings], holdout, seed)
+    recorded = _labelled(recordings)
+    rest, held_out = _divided(recorded, holdout, seed)
     if sum(map(len, rest)) < 2:
-        n = sum(map(len, recordings))
+        n = sum(map(len, recorded))
         raise InputError(f"{recordings[0].path}: expected at least 3 episodes, to choose by one of them, found {n}")
     trained_on, validated_on = _divided(rest, validation, seed + 1)
     return (
@@ -118,13 +120,18 @@ def split_three(
     )
 
 
+def _labelled(recordings: Sequence[Recording]) -> list[list[Episode]]:
+    """The episodes of each recording that have labelled frames."""
+    return [[episode for episode in recording if episode.labelled.any()] for recording in recordings]
+
+
 def _divided(
     recorded: Sequence[list[Episode]], share: float, seed: int
 ) -> tuple[list[list[Episode]], list[list[Episode]]]:
     """The episodes of each recording, without those that make about a share of its frames, and those."""
     of_each = [_held_out(episodes, share, seed, number) for number, episodes in enumerate(recorded)]
     if not any(of_each):
-        of_each[-1] = {0}
+        of_each[max(number for number, episodes in enumerate(recorded) if episodes)] = {0}
     sides: tuple[list[list[Episode]], list[list[Episode]]] = [], []
     for episodes, held_out in zip(recorded, of_each, strict=True):
         for is_held_out, side in enumerate(sides):
@@ -141,7 +148,7 @@ def _held_out(episodes: Sequence[Episode], holdout: float, seed: int, number: in
     if len(episodes) < 2:
         return set()
     order = np.random.default_rng((seed, number)).permutation(len(episodes)).tolist()
-    lengths = [episode.n_frames for episode in episodes]
+    lengths = [int(episode.labelled.sum()) for episode in episodes]
     held_out = {order.pop()}
     room = holdout * sum(lengths) - sum(lengths[index] for index in held_out)
     for index in order[:-1]:

@@ -84,7 +84,8 @@ def fit(
             top, bottom = described["scoreboard"]
             progress.say(f"fit: {top} rows at the top and {bottom} at the bottom only keep the score: seen apart")
         for recording in recordings:
-            progress.say(f"fit: learns from {recording.path}, {recording.total_frames:,} frames of {recording.env_id}")
+            n_labelled = sum(int(episode.labelled.sum()) for episode in recording)
+            progress.say(f"fit: learns from {recording.path}, {n_labelled:,} labelled frames of {recording.env_id}")
         if config.frames is not None and len(trained_on) < config.frames:
             progress.say(f"fit: {config.frames:,} frames were asked for; takes the {len(trained_on):,} there are")
         run_round(learner, trained_on, validated_on, held_out, config, seed, seams, checkpoint, progress, metrics)
@@ -210,7 +211,7 @@ def _ledgers(start: FrozenExtractor | None) -> list[Any]:
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:
-    """Raises `InputError` unless the recordings have two episodes, and labels of one schema on frames of one shape."""
+    """Raises `InputError` unless the recordings have two episodes with labels of one schema on frames of one shape."""
     if not recordings:
         raise InputError("recordings: expected at least one recording, found none")
     first = recordings[0]
@@ -226,6 +227,11 @@ def check_recordings(recordings: Sequence[Recording]) -> None:
                 f"{recording.path}: expected frames of shape {first.frame_shape} as in {first.path}, "
                 f"found {recording.frame_shape}"
             )
+    if (n := sum(bool(episode.labelled.any()) for recording in recordings for episode in recording)) < 2:
+        raise InputError(
+            f"{first.path}: expected labelled frames in at least 2 episodes, found them in {n}; "
+            "label more, see  agentlab label --help"
+        )
 
 
 def architecture(

@@ -104,6 +104,14 @@ class FrozenExtractor(nn.Module):
         return self.labels_of(self._see(frames)[0])
 
     @torch.inference_mode()
+    def predict_labels_with_confidence(self, frames: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """What `predict_labels` gives, and the probability given to each label, `(n, n_labels)`: see
+        `LabelPredictors.confidences`."""
+        signals = self._see(frames)[0]
+        confidences: Floats = self.eye.predictors.confidences(torch.from_numpy(signals)).numpy()
+        return self.labels_of(signals), confidences
+
+    @torch.inference_mode()
     def labels_of(self, percepts: npt.NDArray[Any]) -> Floats:
         """The label rows that `predict_labels` gives, from percepts `(n, ...)` instead of frames."""
         signals = torch.from_numpy(percepts[:, : self.n_percepts()].astype(np.float32)).to(self.device)

@@ -241,6 +241,25 @@ class LabelPredictors(nn.Module):
         rows = torch.stack(columns, dim=1)
         return rows.masked_fill(signals[:, self._presence] <= 0, ABSENT)
 
+    def confidences(self, signals: Tensor) -> Tensor:
+        """The probability given to what `rows` says of each label, `(n, n_labels)`.
+
+        That of its absence, or that of its presence times that of its class; a number's predictor gives no probability
+        of its value, only of its presence.
+        """
+        presence = signals[:, self._presence]
+        columns = []
+        for label, span in zip(self.schema.values(), self._columns, strict=True):
+            match label:
+                case Number():
+                    columns.append(torch.ones(len(signals)))
+                case Flag():
+                    columns.append((1 + signals[:, span.start].abs()) / 2)
+                case _:
+                    columns.append(signals[:, span].max(dim=1).values)
+        of_value = torch.where(presence > 0, torch.stack(columns, dim=1), 1.0)
+        return of_value * (1 + presence.abs()) / 2
+
 
 def rightness(
     schema: LabelSchema, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]

@@ -6,25 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-import numpy.typing as npt
 
 from agentlab.environment import open_environment, require_labels
 from agentlab.errors import InputError
+from agentlab.labels.adding import Added, add
 from agentlab.labels.schema import LabelSchema
 from agentlab.recording import (
+    SOURCE_ENV,
     Episode,
+    FrameLabels,
     Make,
     OnStep,
     Recording,
     Replayed,
-    add_labels,
     first_difference,
     make_env,
     silent,
 )
-
-SOURCE = "env"
 
 
 def label_from_env(
@@ -32,33 +30,43 @@ def label_from_env(
     *,
     make: Make = open_environment,
     on_step: OnStep = silent,
-) -> int:
-    """Adds the environment's labels to every frame and returns the number of frames.
+    strict: bool = False,
+) -> Added:
+    """Adds the environment's labels to every frame.
 
-    Raises `InputError`, and adds nothing, when the environment gives no labels or the replay differs.
+    Raises `InputError`, and adds nothing, when the environment gives no labels or others than the recording has, when
+    the replay differs, and with `strict` when another source said otherwise.
     """
     recording.require_episodes()
-    labels: dict[int, npt.NDArray[np.float32]] = {}
+    labels: list[FrameLabels] = []
     n_steps = 0
     for episode in recording:
         with make_env(recording, make) as env:
             schema = require_labels(env, recording.env_id)
-            labels[episode.index] = _episode_labels(episode, env, schema)
+            if recording.label_schema not in (None, schema):
+                raise InputError(
+                    f"{recording.path}: label schema: expected the recording's {recording.label_schema!r}, found "
+                    f"{schema!r} in the environment"
+                )
+            labels += _episode_labels(episode, env, schema)
         n_steps += episode.n_steps
         on_step(episode.index + 1, n_steps)
-    return add_labels(recording.path, schema, labels, source=SOURCE)
+    return add(recording, schema, labels, strict=strict)
 
 
-def _episode_labels(episode: Episode, env: gym.Env[Any, Any], schema: LabelSchema) -> npt.NDArray[np.float32]:
-    rows: list[npt.NDArray[np.float32]] = []
+def _episode_labels(episode: Episode, env: gym.Env[Any, Any], schema: LabelSchema) -> list[FrameLabels]:
+    labels: list[FrameLabels] = []
 
     def keep(replayed: Replayed) -> None:
-        values: Mapping[str, Any] = replayed.info.get("labels", {})
-        rows.append(schema.encode(values, f"{episode.recording.env_id}: frame {replayed.t}"))
+        given: Mapping[str, Any] = replayed.info.get("labels", {})
+        where = f"{episode.recording.env_id}: frame {replayed.t}"
+        values = {**dict.fromkeys(schema), **schema.plain(given, where)}
+        if any(value is not None for value in values.values()):
+            labels.append(FrameLabels(episode.index, replayed.t, values, SOURCE_ENV))
 
     difference = first_difference(episode, env, keep)
     if difference is not None:
         raise InputError(
             f"{episode.recording.path}: replay differs from the recording, so its labels would be wrong: {difference}"
         )
-    return np.stack(rows)
+    return labels

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from agentlab.errors import InputError, nearest
 
@@ -18,6 +20,9 @@ ABSENT = math.nan
 
 POINTS = "points"
 """The unit of scores."""
+
+FLAG_TEXTS = {"true": True, "false": False, "1": True, "0": False}
+"""How files that hold only text write flags."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,13 @@ class Number:
         return float(value)
 
     def decode(self, code: float) -> float:
-        return float(code)
+        return float(min(max(code, self.low), self.high))  # float32 rounds some bounds to beyond them
+
+    def parse(self, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"expected a number, found {text!r}") from None
 
     def to_dict(self) -> dict[str, Any]:
         plain = {"kind": "number", "low": self.low, "high": self.high, "unit": self.unit}
@@ -69,6 +80,9 @@ class Category:
     def decode(self, code: float) -> str:
         return self.classes[int(code)]
 
+    def parse(self, text: str) -> str:
+        return text
+
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "category", "classes": list(self.classes)}
 
@@ -84,6 +98,11 @@ class Flag:
 
     def decode(self, code: float) -> bool:
         return bool(code)
+
+    def parse(self, text: str) -> bool:
+        if text.lower() not in FLAG_TEXTS:
+            raise ValueError(f"expected true or false, found {text!r}")
+        return FLAG_TEXTS[text.lower()]
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "flag"}
@@ -110,7 +129,20 @@ class LabelSchema(Mapping[str, Label]):
         """
         if not isinstance(schema, Mapping) or not schema:
             raise InputError(f"{where}: label schema: expected a mapping with at least one label, found {schema!r}")
+        for name in schema:
+            if not isinstance(name, str):
+                raise InputError(f"{where}: label {name!r}: expected a name that is text")
         return cls({name: _label(spec, f"{where}: label {name!r}") for name, spec in schema.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> LabelSchema:
+        """The schema in a YAML file, in its plain form; `InputError` when it is missing, no YAML or no schema."""
+        try:
+            return cls.from_dict(yaml.safe_load(path.read_bytes()), str(path))
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from error
+        except (yaml.YAMLError, RecursionError) as error:
+            raise InputError(f"{path}: expected YAML, found a truncated or garbled file") from error
 
     def to_dict(self) -> dict[str, Any]:
         return {name: label.to_dict() for name, label in self._labels.items()}
@@ -120,19 +152,24 @@ class LabelSchema(Mapping[str, Label]):
 
         Raises `InputError` for a name outside the schema and a value outside its label; `where` names the frame.
         """
-        for name in values:
-            if name not in self._labels:
-                raise InputError(f"{where}: label {name!r} is not in the schema.{nearest(name, self._labels)}")
+        self._require_known(values, where)
         row = np.full(len(self._labels), ABSENT, dtype=np.float32)
-        for column, (name, label) in enumerate(self._labels.items()):
+        for column, name in enumerate(self._labels):
             value = values.get(name)
-            if value is None:
-                continue
-            try:
-                row[column] = label.encode(value)
-            except ValueError as error:
-                raise InputError(f"{where}: label {name!r}: {error}") from error
+            if value is not None:
+                row[column] = self._code(name, value, where)
         return row
+
+    def plain(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """The values as numbers, class names, booleans and `None`; text is read as its label's kind.
+
+        Raises what `encode` raises.
+        """
+        self._require_known(values, where)
+        return {
+            name: None if value is None else self[name].decode(self._code(name, value, where, parse=True))
+            for name, value in values.items()
+        }
 
     def decode(self, row: npt.NDArray[np.float32]) -> dict[str, Any]:
         """The values of one encoded row, `None` where absent."""
@@ -140,6 +177,18 @@ class LabelSchema(Mapping[str, Label]):
             name: None if math.isnan(code) else label.decode(code)
             for (name, label), code in zip(self._labels.items(), row.tolist(), strict=True)
         }
+
+    def _require_known(self, values: Mapping[str, Any], where: str) -> None:
+        for name in values:
+            if name not in self._labels:
+                raise InputError(f"{where}: label {name!r} is not in the schema.{nearest(name, self._labels)}")
+
+    def _code(self, name: str, value: Any, where: str, *, parse: bool = False) -> float:
+        label = self._labels[name]
+        try:
+            return label.encode(label.parse(value) if parse and isinstance(value, str) else value)
+        except ValueError as error:
+            raise InputError(f"{where}: label {name!r}: {error}") from error
 
     def __getitem__(self, name: str) -> Label:
         return self._labels[name]
@@ -188,6 +237,6 @@ def _number(spec: Mapping[str, Any], where: str) -> Number:
 
 def _category(spec: Mapping[str, Any], where: str) -> Category:
     classes = spec.get("classes")
-    if not isinstance(classes, list | tuple) or len(classes) < 2 or len(set(classes)) != len(classes):
+    if not isinstance(classes, list | tuple) or len(classes) < 2 or len(set(map(str, classes))) != len(classes):
         raise InputError(f"{where}: expected 'classes', a list of at least two distinct names, found {classes!r}")
     return Category(tuple(str(name) for name in classes))

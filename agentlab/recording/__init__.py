@@ -1,6 +1,6 @@
 """Recordings: the store, the recorder, the reader, and verification by replay."""
 
-from agentlab.recording.added_labels import add_labels
+from agentlab.recording.added_labels import SOURCE_ENV, FrameLabels, add_labels
 from agentlab.recording.comparison import Difference, Replayed, first_difference, replay
 from agentlab.recording.exports import to_minari_hdf5
 from agentlab.recording.frame_index import FrameIndex
@@ -8,6 +8,7 @@ from agentlab.recording.frames import encode_png
 from agentlab.recording.header import Header, describe
 from agentlab.recording.integrity import damages
 from agentlab.recording.policy import Instead, Policy, RandomPolicy, Spectator, WanderingPolicy
+from agentlab.recording.predictions import Predictions, store_predictions
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.reader import Episode, Recording
 from agentlab.recording.recorder import record
@@ -17,14 +18,17 @@ from agentlab.recording.verify import Make, Verification, changed_setup, make_en
 from agentlab.recording.writer import RecordingWriter, RunningEpisode
 
 __all__ = [
+    "SOURCE_ENV",
     "Difference",
     "Episode",
     "FrameIndex",
+    "FrameLabels",
     "Header",
     "Instead",
     "Make",
     "OnStep",
     "Policy",
+    "Predictions",
     "RandomPolicy",
     "Recording",
     "RecordingWriter",
@@ -45,6 +49,7 @@ __all__ = [
     "record_vector",
     "replay",
     "silent",
+    "store_predictions",
     "to_minari_hdf5",
     "verify",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +22,54 @@ from agentlab.recording.provenance import now
 FILE_NAME = "_labels.jsonl"
 """Minari ignores names that begin with an underscore."""
 
+SOURCE_ENV = "env"
+"""The source of labels that the environment gave, while recording or later."""
 
-def add_labels(
-    recording: Path,
-    schema: LabelSchema,
-    labels: Mapping[int, npt.NDArray[np.float32]],
-    *,
-    source: str,
-    annotator: str | None = None,
-) -> int:
-    """Appends encoded labels, by episode of shape (n_frames, len(schema)), and returns how many frames got one.
+
+@dataclass(frozen=True, slots=True)
+class FrameLabels:
+    """What one source says of one frame: values by label, `None` where it says that there is none."""
+
+    episode: int
+    frame: int
+    values: Mapping[str, Any]
+    source: str
+    annotator: str | None = None
+    created_at: str | None = None
+    """ISO 8601; the time at which they are added, where the source does not know."""
+
+    @property
+    def by(self) -> str:
+        """Who says it: the source, and the annotator if one is known."""
+        return f"{self.source} ({self.annotator})" if self.annotator else self.source
+
+
+def add_labels(recording: Path, schema: LabelSchema, labels: Iterable[FrameLabels]) -> int:
+    """Appends labels that fit the schema, and returns of how many frames.
 
     A recording without a schema takes this one. `InputError` when it has another.
     """
     lock = WriterLock(recording)
     try:
-        _take_schema(recording, schema)
-        stamp = {"source": source, "annotator": annotator, "created_at": now()}
-        return sum(_append(episode_folder(recording, index), schema, rows, stamp) for index, rows in labels.items())
+        metadata = _metadata_for(recording, schema)
+        of_episodes: dict[int, list[FrameLabels]] = defaultdict(list)
+        for said in labels:
+            of_episodes[said.episode].append(said)
+        for index, of_episode in of_episodes.items():
+            _append(episode_folder(recording, index), of_episode)
+        if metadata is not None:
+            write_json(metadata_file(recording), metadata)
+        return sum(len({said.frame for said in of_episode}) for of_episode in of_episodes.values())
     finally:
         lock.release()
+
+
+def read_added_labels(folder: Path, index: int, n_frames: int, schema: LabelSchema) -> Iterator[FrameLabels]:
+    """The added labels of the episode in `folder`, in the order in which they were added; errors as below."""
+    for where, frame, content in _lines(folder, n_frames):
+        schema.encode(content["labels"], where)
+        said_by = str(content.get("source", "unknown")), content.get("annotator"), content.get("created_at")
+        yield FrameLabels(index, frame, content["labels"], *said_by)
 
 
 def apply_added_labels(folder: Path, schema: LabelSchema, labels: npt.NDArray[np.float32]) -> None:
@@ -47,48 +77,62 @@ def apply_added_labels(folder: Path, schema: LabelSchema, labels: npt.NDArray[np
 
     Raises `InputError` naming file and line for one that is garbled or does not fit the episode or the schema.
     """
-    file = folder / FILE_NAME
-    if not file.exists():
-        return
     columns = {name: position for position, name in enumerate(schema)}
-    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
-        where = f"{file}: line {number}"
-        frame, values = _parsed(line, where)
-        if not 0 <= frame < len(labels):
-            raise InputError(f"{where}: field 'frame': expected 0 to {len(labels) - 1}, found {frame}")
-        row = schema.encode(values, where)
-        for name in values:
+    for where, frame, content in _lines(folder, len(labels)):
+        row = schema.encode(content["labels"], where)
+        for name in content["labels"]:
             labels[frame, columns[name]] = row[columns[name]]
 
 
-def _parsed(line: bytes, where: str) -> tuple[int, dict[str, Any]]:
+def _lines(folder: Path, n_frames: int) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Where each line stands, the frame it is about, and its content."""
+    file = folder / FILE_NAME
+    if not file.exists():
+        return
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        where = f"{file}: line {number}"
+        content = _parsed(line, where)
+        if not 0 <= content["frame"] < n_frames:
+            raise InputError(f"{where}: field 'frame': expected 0 to {n_frames - 1}, found {content['frame']}")
+        yield where, content["frame"], content
+
+
+def _parsed(line: bytes, where: str) -> dict[str, Any]:
     try:
-        content = json.loads(line)
+        content: dict[str, Any] = json.loads(line)
         frame, values = content["frame"], content["labels"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{where}: expected JSON with 'frame' and 'labels', found a garbled line") from error
     if not isinstance(frame, int) or not isinstance(values, dict):
         raise InputError(f"{where}: expected a frame number and a mapping of labels, found {frame!r} and {values!r}")
-    return frame, values
+    return content
 
 
-def _take_schema(recording: Path, schema: LabelSchema) -> None:
+def _metadata_for(recording: Path, schema: LabelSchema) -> dict[str, Any] | None:
+    """The recording's metadata with the schema, which it lacks; `None` if it has this one."""
     metadata = read_metadata(recording)
     existing = Header.from_metadata(metadata, metadata_file(recording)).label_schema
     if existing is None:
         metadata[OWN_KEY]["label_schema"] = schema.to_dict()
-        write_json(metadata_file(recording), metadata)
-    elif existing != schema:
+        return metadata
+    if existing != schema:
         raise InputError(f"{recording}: label schema: expected the recording's {existing!r}, found {schema!r}")
+    return None
 
 
-def _append(folder: Path, schema: LabelSchema, rows: npt.NDArray[np.float32], stamp: dict[str, Any]) -> int:
+def _append(folder: Path, labels: Iterable[FrameLabels]) -> None:
+    time = now()
     lines = [
-        json.dumps({"frame": frame, "labels": schema.decode(row), **stamp}, separators=(",", ":"))
-        for frame, row in enumerate(rows)
-        if not np.isnan(row).all()
+        {
+            "frame": said.frame,
+            "labels": dict(said.values),
+            "source": said.source,
+            "annotator": said.annotator,
+            "created_at": said.created_at or time,
+        }
+        for said in labels
     ]
     file = folder / FILE_NAME
-    existing = file.read_bytes() if file.exists() else b""
-    write_file(file, existing + "".join(line + "\n" for line in lines).encode())
-    return len(lines)
+    existing = file.read_bytes().splitlines() if file.exists() else []
+    added = [json.dumps(line, separators=(",", ":")).encode() for line in lines]
+    write_file(file, b"".join(line + b"\n" for line in existing + added))

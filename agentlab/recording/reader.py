@@ -16,10 +16,11 @@ import pyarrow as pa
 from agentlab.artefact import read_json
 from agentlab.errors import InputError
 from agentlab.labels import ABSENT, LabelSchema
-from agentlab.recording.added_labels import apply_added_labels
+from agentlab.recording.added_labels import FrameLabels, apply_added_labels, read_added_labels
 from agentlab.recording.frame_file import FrameFile, positions_of_binary, positions_of_lists
-from agentlab.recording.frames import Frame, decode_png, is_intact_png
+from agentlab.recording.frames import Frame, decode_png, encode_png, is_intact_png
 from agentlab.recording.header import OWN_KEY, Header, episode_file, episode_folder, metadata_file, read_metadata
+from agentlab.recording.predictions import Predictions, read_predictions
 from agentlab.recording.rows import row_schema
 from agentlab.recording.spaces import from_column
 from agentlab.recording.speed import steps_per_second
@@ -105,16 +106,36 @@ class Episode:
         labels = self.recorded_labels
         if labels is None:
             labels = np.full((self.n_frames, len(schema)), ABSENT, dtype=np.float32)
-        apply_added_labels(episode_folder(self.recording.path, self.index), schema, labels)
+        apply_added_labels(self._folder, schema, labels)
         return labels
+
+    @cached_property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Of which frames anybody said anything, shape (n_frames,): all, where the environment gave labels."""
+        if self._has_recorded_labels:
+            return np.ones(self.n_frames, dtype=np.bool_)
+        labelled = np.zeros(self.n_frames, dtype=np.bool_)
+        labelled[[said.frame for said in self.added_labels]] = True
+        return labelled
+
+    @property
+    def added_labels(self) -> list[FrameLabels]:
+        """The labels added after recording, one entry a frame and source, in the order in which they were added."""
+        schema = self.recording.label_schema
+        return [] if schema is None else list(read_added_labels(self._folder, self.index, self.n_frames, schema))
+
+    @property
+    def predictions(self) -> Predictions | None:
+        """The labels that an extractor predicted, `None` if none did; they are never among `labels`."""
+        return read_predictions(self._folder, self.n_frames)
 
     @property
     def recorded_labels(self) -> npt.NDArray[np.float32] | None:
         """The labels that the environment gave while recording, in the form of `labels`; `None` if it gave none."""
-        if self.recording.label_schema is None or self._batch.schema.get_field_index("labels") < 0:
+        if not self._has_recorded_labels:
             return None
-        column = self._column("labels")
-        columns = [column.field(name).to_numpy(zero_copy_only=False) for name in self.recording.label_schema]
+        column, schema = self._column("labels"), self.recording.require_labels()
+        columns = [column.field(name).to_numpy(zero_copy_only=False) for name in schema]
         return np.stack(columns, axis=1)
 
     def info(self, t: int) -> dict[str, Any]:
@@ -130,6 +151,17 @@ class Episode:
     def encoded_frame(self, t: int) -> bytes:
         """Frame t as stored: a PNG (raw pixels where `Recording.stores_png` is false)."""
         return next(self._stored_frames([t]))
+
+    def png(self, t: int) -> bytes:
+        """Frame t as PNG: as stored, where the recording stores PNG; `InputError` where PNG holds no such frames."""
+        if self.recording.stores_png:
+            return self.encoded_frame(t)
+        if self.recording.frame_shape[2:] not in ((), (1,), (3,), (4,)):
+            raise InputError(
+                f"{self.recording.path}: expected frames that PNG holds (grey, RGB or RGBA), found shape "
+                f"{self.recording.frame_shape}"
+            )
+        return encode_png(self.frame(t))
 
     def frame(self, t: int) -> Frame:
         """Frame t, uint8 of shape `Recording.frame_shape`; `InputError` when its bytes are damaged."""
@@ -162,6 +194,14 @@ class Episode:
     @property
     def _batch(self) -> pa.RecordBatch:
         return self.recording.episode_rows(self.index)[0]
+
+    @property
+    def _has_recorded_labels(self) -> bool:
+        return self.recording.label_schema is not None and self._batch.schema.get_field_index("labels") >= 0
+
+    @property
+    def _folder(self) -> Path:
+        return episode_folder(self.recording.path, self.index)
 
     @property
     def _file(self) -> Path:

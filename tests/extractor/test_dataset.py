@@ -24,6 +24,7 @@ class PretendEpisode:
         self.index, self.n_frames = index, n_frames
         self.labels = np.array([[index, t] for t in range(n_frames)], np.float32)
         self.recording = SimpleNamespace(frame_shape=(2,))
+        self.labelled = np.ones(n_frames, bool)
 
     def frames(self, ts: Any) -> Any:
         assert min(ts) >= 0
@@ -54,7 +55,25 @@ def test_a_limit_takes_so_many_frames_from_all_over(lengths: list[int], limit: i
     assert len(some) == 1 or max(np.diff(places)) <= (len(whole) - 1) / (len(some) - 1) + 1
 
 
+def test_frames_that_nobody_labelled_are_left_out():
+    episodes = pretend([6, 3, 4])
+    episodes[0].labelled[[0, 1, 3, 5]] = False
+    episodes[1].labelled[:] = False
+    data = FrameDataset(episodes)
+    assert data.labels.tolist() == [[0, 2], [0, 4], [2, 0], [2, 1], [2, 2], [2, 3]]
+    np.testing.assert_array_equal(data.frames(np.arange(len(data))), data.labels.astype(np.uint8))
+    assert len(FrameDataset(episodes, limit=3)) == 3
+
+
 class TestSplit:
+    def test_leaves_out_episodes_without_labelled_frames(self):
+        episodes: Any = pretend([5, 5, 5, 5])
+        for episode in episodes[1:3]:
+            episode.labelled[:] = False
+        trained_on, held_out = split([episodes, pretend([3])], 0.3, seed=0)
+        assert {0, 3} == episodes_of(trained_on) | episodes_of(held_out)
+        assert min(len(trained_on), len(held_out)) > 0
+
     @settings(deadline=None)
     @given(LENGTHS, st.floats(0.01, 0.99), st.integers(0, 100))
     def test_is_by_episode_and_loses_no_frame(self, lengths: list[int], holdout: float, seed: int):

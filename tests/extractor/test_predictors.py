@@ -136,6 +136,20 @@ class TestSignals:
         torch.testing.assert_close(found, torch.tensor([0.0, 0, 0, 1, -1, -1, 1, 1]), atol=1e-5, rtol=0)
 
 
+class TestConfidences:
+    def test_are_the_probabilities_of_what_is_said(self):
+        made = predictors()
+        screens = torch.tensor([0.0, 2.0, 1.0])
+        outputs = torch.tensor([[0.3, *screens, -1.0, 3.0, 0.5, 2.0], [0.3, *screens, -1.0, -3.0, -0.5, -2.0]])
+        signals = made.signals(outputs)
+        said, absent = made.confidences(signals)
+        x, screen, visible = torch.tensor([3.0, 0.5, 2.0]).sigmoid()
+        of_class, of_flag = screens.softmax(dim=0).max(), torch.tensor(1.0).sigmoid()
+        torch.testing.assert_close(said, torch.stack([x, screen * of_class, visible * of_flag]))
+        torch.testing.assert_close(absent, torch.stack([x, screen, visible]))
+        assert made.rows(signals).isnan().tolist() == [[False] * 3, [True] * 3]
+
+
 def test_numbers_are_standardised_by_their_values_and_not_by_absent_ones():
     made = predictors()
     assert made.mean.tolist() == [20.0, 0.0, 0.0]

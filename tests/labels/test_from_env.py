@@ -33,7 +33,7 @@ def record_with_labels(env, path):
 def test_labels_from_the_environment_are_those_it_gave_while_recording(unlabelled):
     labelled, recording = unlabelled
     assert recording.label_schema is None
-    assert label_from_env(recording) == recording.total_frames
+    assert label_from_env(recording).frames == recording.total_frames
     after = Recording(recording.path)
     assert after.label_schema == labelled.label_schema
     for one, other in zip(after, labelled, strict=True):
