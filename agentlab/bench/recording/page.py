@@ -26,8 +26,8 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgr
 def measure(
     out: Path, *, seed: int, progress: Progress, frames: tuple[int, ...] = FRAMES, openings: int = OPENINGS
 ) -> dict[str, Any]:
-    """Of a page of so many frames each: its bytes, the seconds that writing it took, and the median of those from asking
-    for it to its first frame on the screen.
+    """Of a page of so many frames each: its bytes, the seconds that writing it took, and the median of those until its
+    first frame is on the screen.
 
     Raises `MissingExtraError` without Playwright, and `InputError` without Chromium.
     """
