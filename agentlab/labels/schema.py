@@ -152,13 +152,17 @@ class LabelSchema(Mapping[str, Label]):
 
         Raises `InputError` for a name outside the schema and a value outside its label; `where` names the frame.
         """
-        self._require_known(values, where)
-        row = np.full(len(self._labels), ABSENT, dtype=np.float32)
-        for column, name in enumerate(self._labels):
-            value = values.get(name)
-            if value is not None:
-                row[column] = self._code(name, value, where)
-        return row
+        codes = self.codes(values, where).values()
+        return np.array([ABSENT if code is None else code for code in codes], dtype=np.float32)
+
+    def codes(self, values: Mapping[str, Any], where: str) -> dict[str, float | None]:
+        """The same by name, `None` where there is no value."""
+        if not values.keys() <= self._labels.keys():
+            self._require_known(values, where)
+        return {
+            name: None if (value := values.get(name)) is None else self._code(name, value, where)
+            for name in self._labels
+        }
 
     def plain(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The values as numbers, class names, booleans and `None`; text is read as its label's kind.

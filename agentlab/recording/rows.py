@@ -111,14 +111,13 @@ def stored_rows(stream_rows: pa.RecordBatch, header: Header, *, cut: bool) -> pa
 def _labels(schema: LabelSchema, info: Mapping[str, Any], where: str) -> dict[str, float | None]:
     if "labels" not in info:
         raise InputError(f"{where}: expected info['labels'], as label_schema promises; found none")
-    codes = schema.encode(info["labels"], where).tolist()
-    return {name: None if math.isnan(code) else code for name, code in zip(schema, codes, strict=True)}
+    return schema.codes(info["labels"], where)
 
 
 def _info_json(info: Mapping[str, Any], where: str) -> str:
     rest = {name: value for name, value in info.items() if name != "labels"}
     try:
-        return json.dumps(rest, separators=(",", ":"), default=_plain)
+        return _COMPACT.encode(rest)
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: info: expected what JSON can hold, found {rest!r} ({error})") from error
 
@@ -127,3 +126,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return repr(value)
+
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"), default=_plain)

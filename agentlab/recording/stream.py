@@ -33,7 +33,25 @@ class RowStream:
 
 def read_whole_rows(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]] | None:
     """All whole rows of a stream as one batch, and what it says about itself; `None` when there is no row."""
+    try:
+        rows, about = _read_all(path)
+    except (pa.ArrowException, OSError, ValueError):
+        rows, about = _read_up_to_the_cut(path)
+    return (rows.to_batches()[0], about) if rows.num_rows else None
+
+
+def _read_all(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    with pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_stream(source)
+        rows = reader.read_all().combine_chunks()
+    rows.validate(full=True)
+    return rows, json.loads(reader.schema.metadata[_ABOUT])
+
+
+def _read_up_to_the_cut(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """The rows before the first that is not whole, one by one."""
     batches: list[pa.RecordBatch] = []
+    about: dict[str, Any] = {}
     try:
         with pa.OSFile(str(path)) as source:
             reader = pa.ipc.open_stream(source)
@@ -44,6 +62,4 @@ def read_whole_rows(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]] | None:
                 batches.append(batch)
     except (StopIteration, pa.ArrowException, OSError, ValueError):
         pass
-    if not batches:
-        return None
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0], about
+    return pa.Table.from_batches(batches, None if batches else pa.schema([])).combine_chunks(), about

@@ -17,8 +17,8 @@ from agentlab.progress import Progress
 from agentlab.recording import Policy, RandomPolicy, Recording, damages, record, verify
 
 ENV = "ALE/Pong-v5"
-EPISODES = 3
-ROUNDS = 7
+EPISODES = 8
+ROUNDS = 5
 
 
 def measure(
