@@ -14,6 +14,7 @@ import pytest
 from browsing import contrast, go, opened, pixels, wait_for_frame, wait_until
 from damage import change
 from test_player import colours
+from tiny import SQUARE, recorded
 
 from agentlab.recording import Episode, Recording, verify
 from agentlab.report import write_recording_page
@@ -296,3 +297,17 @@ class TestComparison:
             np.testing.assert_array_equal(pixels(page)[..., 0], recording[0].frame(51))
             assert not pixels(page, "restepped").any()
             assert not pixels(page, "differing").any()
+
+    def test_frames_of_another_size_are_said_to_be(self, browser: Any, tmp_path: Path) -> None:
+        recorded(SQUARE, tmp_path / "rec", episodes=1)
+        file = tmp_path / "rec" / "data" / "metadata.json"
+        content = json.loads(file.read_text())
+        content["agentlab"]["env_kwargs"] = {"width": 40}
+        file.write_text(json.dumps(content))
+        recording = Recording(tmp_path / "rec")
+        write_recording_page(recording, tmp_path / "page.html", verification=verify(recording))
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            go(page, 3)
+            assert page.inner_text("#differing-caption") == "Of another size: 40 × 32"
+            assert pixels(page).shape == (32, 32, 4)
+            assert pixels(page, "restepped").shape == (32, 40, 4)
