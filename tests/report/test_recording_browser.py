@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from browsing import contrast, go, opened, pixels, wait_for_frame, wait_until
 from damage import change
-from test_player import colours
+from test_player import Priced, colours
 from tiny import SQUARE, recorded
 
 from agentlab.recording import Episode, Recording, verify
@@ -229,6 +229,41 @@ def test_continuous_actions_show_as_numbers(browser: Any, tmp_path: Path) -> Non
         np.testing.assert_allclose(shown, recording[0].actions[12], atol=0.006)
         assert page.locator("#label-chart").is_hidden()
         assert page.locator("#episodes").count() == 0
+
+
+class TestLabelsOfEveryKind:
+    @pytest.fixture
+    def page(self, browser: Any, tmp_path: Path) -> Iterator[Any]:
+        write_recording_page(colours(tmp_path / "rec", (40, 36), game=Priced), tmp_path / "page.html")
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            wait_for_frame(page, 0)
+            yield page
+
+    def test_what_every_step_costs_is_no_mark(self, page: Any) -> None:
+        assert page.inner_text("#usual-reward") == "not marked: the usual reward −0.1"
+        assert page.get_attribute("#marks .gain", "d").count("M") == 1
+        assert page.get_attribute("#marks .loss", "d") == ""
+        press(page, "r")
+        wait_for_frame(page, 7)
+        assert page.inner_text("#now-reward") == "+1"
+        assert page.inner_text("#now-return") == "0.4"
+
+    def test_marks_are_where_one_changes_or_appears(self, page: Any) -> None:
+        for frame in (5, 12, 20, 30):
+            press(page, "l")
+            wait_for_frame(page, frame)
+
+    def test_they_are_shown_in_words(self, page: Any) -> None:
+        for frame, said in [(4, ["absent", "title", "no"]), (13, ["1.3", "play", "no"]), (20, ["2", "play", "yes"])]:
+            go(page, frame)
+            assert page.locator("#label-rows td:nth-child(2)").all_inner_texts() == said
+
+    def test_their_charts_name_the_ends_of_their_range(self, page: Any) -> None:
+        for name, low, high in [("way", "0.5", "3"), ("screen", "title", "play"), ("is_late", "no", "yes")]:
+            page.select_option("#label-choice", label=name)
+            assert (page.inner_text("#label-low"), page.inner_text("#label-high")) == (low, high)
+        page.select_option("#label-choice", label="screen")
+        assert page.get_attribute("#label-line .true", "d").endswith("H1000V6.0")
 
 
 @pytest.fixture(scope="module")
