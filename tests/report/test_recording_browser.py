@@ -18,6 +18,7 @@ from tiny import SQUARE, recorded
 
 from agentlab.recording import Episode, Recording, verify
 from agentlab.report import write_recording_page
+from agentlab.report.thoughts import Memory
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,16 @@ def test_charts_leaf_through_a_long_episode(browser: Any, tmp_path: Path) -> Non
         assert page.get_attribute("#marks .loss", "d").count("M") == len(paid)
 
 
+@pytest.mark.parametrize("at", [0, 17, 31_234, 59_999])
+def test_no_value_is_lost_where_frames_are_denser_than_places(page: Any, at: int) -> None:
+    path = page.evaluate(
+        "(() => { const view = new View(); view.load(60000); const values = new Array(60000).fill(0);"
+        f" values[{at}] = 7; return view.stepPath(values, (value) => 10 * value) }})()"
+    )
+    assert "70.0" in path or "V70" in path
+    assert path.count("H") + path.count("M") <= 2_000
+
+
 def test_keys_of_a_choice_are_left_to_it(page: Any) -> None:
     page.focus("#label-choice")
     page.keyboard.press("ArrowDown")
@@ -264,6 +275,19 @@ class TestLabelsOfEveryKind:
             assert (page.inner_text("#label-low"), page.inner_text("#label-high")) == (low, high)
         page.select_option("#label-choice", label="screen")
         assert page.get_attribute("#label-line .true", "d").endswith("H1000V6.0")
+
+    def test_predictions_are_marked_where_wrong(self, browser: Any, tmp_path: Path) -> None:
+        predicted = {"way": [2.0] * 31, "screen": [1] * 31, "is_late": [1] * 31}
+        onlooker = Memory({"predicted": predicted, "label_schema": Priced.label_schema})
+        write_recording_page(
+            colours(tmp_path / "rec", (40, 36), game=Priced), tmp_path / "page.html", onlooker=onlooker
+        )
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            assert page.get_attribute("#label-line .predicted", "d")
+            for frame, wrong in [(4, [0, 1, 2]), (18, [0, 2]), (19, [2]), (21, []), (22, [0])]:
+                go(page, frame)
+                rows = page.locator("#label-rows tr").all()
+                assert [n for n, row in enumerate(rows) if row.get_attribute("class") == "wrong"] == wrong
 
 
 @pytest.fixture(scope="module")
