@@ -83,7 +83,7 @@ def test_a_run_says_what_it_makes_of_each_frame(agentlab: Command, run: Path, tm
         agent.act(episode.frame(t)[None], np.array([t == 0]))
         told = agent.values()
         assert told is not None
-        np.testing.assert_allclose(found["values"][t], told[0], rtol=2e-3)
+        np.testing.assert_allclose(found["values"][t], told[0], rtol=0, atol=1e-4)
     assert len(found["values"]) == episode.n_steps
     labels = agent.extractor.predict_labels(episode.frames(range(episode.n_frames)))
     for column, label in zip(labels.T, found["labels"], strict=True):

@@ -56,15 +56,14 @@ class Options(Common):
 def read(args: Sequence[str]) -> Options:
     options = parse(Options, args, "replay")
     writes = options.html or options.video
-    useless = {
-        "--run": options.run and not options.html,
-        "--extractor": options.extractor and not options.html,
-        "--force": options.force and not writes,
-        "--episodes": options.episodes is not None and options.verify and not writes,
-    }
-    needs = {"--run": "--html", "--extractor": "--html"}
-    for option in (option for option, changes_nothing in useless.items() if changes_nothing):
-        raise InputError(f"replay: {option} changes nothing without {needs.get(option, '--html or --video')}")
+    for option, needed, changes_nothing in (
+        ("--run", "--html", options.run and not options.html),
+        ("--extractor", "--html", options.extractor and not options.html),
+        ("--force", "--html or --video", options.force and not writes),
+        ("--episodes", "--html or --video", options.episodes is not None and options.verify and not writes),
+    ):
+        if changes_nothing:
+            raise InputError(f"replay: {option} changes nothing without {needed}")
     if options.run and options.extractor:
         raise InputError("replay: expected --run or --extractor, found both; a run has its extractor")
     if options.html and options.html == options.video:
@@ -127,11 +126,13 @@ def _require_outputs(options: Options) -> None:
 
 
 def _onlooker(options: Options, recording: Recording) -> Onlooker | None:
+    folder = options.run or options.extractor
+    if folder is None:
+        return None
     from agentlab.report import Onlooker
 
-    if options.run:
-        return Onlooker.of_run(options.run, recording)
-    return Onlooker.of_extractor(options.extractor, recording) if options.extractor else None
+    make = Onlooker.of_run if options.run else Onlooker.of_extractor
+    return make(folder, recording)
 
 
 def _page(

@@ -102,7 +102,7 @@ class Onlooker(Nobody):
 
 def thoughts_of(values: npt.NDArray[np.floating], predicted: Mapping[str, list[float | None]]) -> Thoughts:
     """Thoughts with values `(n_steps, n_actions)`, or none, rounded to what a page shows."""
-    rounded = [[float(f"{value:.4g}") for value in row] for row in values.tolist()]
+    rounded = [[float(f"{value:.6g}") for value in row] for row in values.tolist()]
     return Thoughts(rounded, "probability" if _are_probabilities(values) else "value", predicted)
 
 

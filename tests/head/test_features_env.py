@@ -17,6 +17,8 @@ import agentlab_envs
 from agentlab.errors import InputError
 from agentlab.extractor import FrozenExtractor, Sees
 from agentlab.head import FrozenFeatures, FrozenFeaturesWrapper
+from agentlab.head.features_env import FeatureStack, states_of_episode
+from agentlab.head.spaces import StackedFeatures
 
 STACK = 3
 
@@ -237,3 +239,15 @@ def test_another_extractor_is_seen_through_from_then_on(catch_extractor: FrozenE
     frames.seed(5)
     close(env.reset(), before + 1)
     assert env.observation_space == space
+
+
+@pytest.mark.parametrize("stack", [1, 2, 5])
+@pytest.mark.parametrize("n_frames", [1, 3, 9])
+def test_states_of_an_episode_are_those_stacked_frame_by_frame(stack: int, n_frames: int):
+    percepts = np.random.default_rng(0).normal(size=(n_frames, 4)).astype(np.float32)
+    space = StackedFeatures(stack, 4)
+    stacked = FeatureStack(1, space)
+    one_by_one = [stacked.begin(percepts[:1])] + [stacked.push(percepts[t : t + 1]) for t in range(1, n_frames)]
+    at_once = states_of_episode(percepts, space)
+    assert at_once.dtype == np.float16
+    np.testing.assert_array_equal(at_once, np.concatenate(one_by_one))

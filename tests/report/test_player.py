@@ -26,6 +26,7 @@ from agentlab.report.thoughts import Memory, Nobody
 class Colours(gym.Env[npt.NDArray[np.uint8], Any]):
     """Frames of random colours; actions are two numbers; 30 steps, the last one rewarded."""
 
+    metadata: dict[str, Any] = {"render_fps": 12.5}  # noqa: RUF012
     spec = gym.envs.registration.EnvSpec("test/Colours-v0")
 
     def __init__(self, shape: tuple[int, ...] = (40, 36, 3)) -> None:
@@ -47,8 +48,30 @@ class Colours(gym.Env[npt.NDArray[np.uint8], Any]):
         return self.np_random.integers(0, 256, shape, dtype=np.uint8)
 
 
-def colours(folder: Path, shape: tuple[int, ...], episodes: int = 1) -> Recording:
-    env = Colours(shape)
+class Priced(Colours):
+    """Each step costs a tenth, but for the seventh; tells of all kinds of labels."""
+
+    label_schema: dict[str, Any] = {  # noqa: RUF012
+        "way": {"kind": "number", "low": 0, "high": 3, "unit": "m"},
+        "screen": {"kind": "category", "classes": ["title", "play"]},
+        "is_late": {"kind": "flag"},
+    }
+
+    def reset(self, **options: Any) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
+        return super().reset(**options)[0], self._info()
+
+    def step(self, action: Any) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+        frame, _, terminated, truncated, _ = super().step(action)
+        return frame, 1.0 if self._steps == 7 else -0.1, terminated, truncated, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        way = None if self._steps < 5 else self._steps / 10
+        screen = "title" if self._steps < 12 else "play"
+        return {"labels": {"way": way, "screen": screen, "is_late": self._steps >= 20}}
+
+
+def colours(folder: Path, shape: tuple[int, ...], episodes: int = 1, game: type[Colours] = Colours) -> Recording:
+    env = game(shape)
     record(env, folder, RandomPolicy(env.action_space), episodes=episodes)
     return Recording(folder)
 

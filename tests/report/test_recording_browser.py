@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from browsing import contrast, go, opened, pixels, wait_for_frame, wait_until
 from damage import change
-from test_player import colours
+from test_player import Priced, colours
+from tiny import SQUARE, recorded
 
 from agentlab.recording import Episode, Recording, verify
 from agentlab.report import write_recording_page
+from agentlab.report.thoughts import Memory
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +202,16 @@ def test_charts_leaf_through_a_long_episode(browser: Any, tmp_path: Path) -> Non
         assert page.get_attribute("#marks .loss", "d").count("M") == len(paid)
 
 
+@pytest.mark.parametrize("at", [0, 17, 31_234, 59_999])
+def test_no_value_is_lost_where_frames_are_denser_than_places(page: Any, at: int) -> None:
+    path = page.evaluate(
+        "(() => { const view = new View(); view.load(60000); const values = new Array(60000).fill(0);"
+        f" values[{at}] = 7; return view.stepPath(values, (value) => 10 * value) }})()"
+    )
+    assert "70.0" in path or "V70" in path
+    assert path.count("H") + path.count("M") <= 2_000
+
+
 def test_keys_of_a_choice_are_left_to_it(page: Any) -> None:
     page.focus("#label-choice")
     page.keyboard.press("ArrowDown")
@@ -228,6 +240,54 @@ def test_continuous_actions_show_as_numbers(browser: Any, tmp_path: Path) -> Non
         np.testing.assert_allclose(shown, recording[0].actions[12], atol=0.006)
         assert page.locator("#label-chart").is_hidden()
         assert page.locator("#episodes").count() == 0
+
+
+class TestLabelsOfEveryKind:
+    @pytest.fixture
+    def page(self, browser: Any, tmp_path: Path) -> Iterator[Any]:
+        write_recording_page(colours(tmp_path / "rec", (40, 36), game=Priced), tmp_path / "page.html")
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            wait_for_frame(page, 0)
+            yield page
+
+    def test_what_every_step_costs_is_no_mark(self, page: Any) -> None:
+        assert page.inner_text("#usual-reward") == "not marked: the usual reward −0.1"
+        assert page.get_attribute("#marks .gain", "d").count("M") == 1
+        assert page.get_attribute("#marks .loss", "d") == ""
+        press(page, "r")
+        wait_for_frame(page, 7)
+        assert page.inner_text("#now-reward") == "+1"
+        assert page.inner_text("#now-return") == "0.4"
+
+    def test_marks_are_where_one_changes_or_appears(self, page: Any) -> None:
+        for frame in (5, 12, 20, 30):
+            press(page, "l")
+            wait_for_frame(page, frame)
+
+    def test_they_are_shown_in_words(self, page: Any) -> None:
+        for frame, said in [(4, ["absent", "title", "no"]), (13, ["1.3", "play", "no"]), (20, ["2", "play", "yes"])]:
+            go(page, frame)
+            assert page.locator("#label-rows td:nth-child(2)").all_inner_texts() == said
+
+    def test_their_charts_name_the_ends_of_their_range(self, page: Any) -> None:
+        for name, low, high in [("way", "0.5", "3"), ("screen", "title", "play"), ("is_late", "no", "yes")]:
+            page.select_option("#label-choice", label=name)
+            assert (page.inner_text("#label-low"), page.inner_text("#label-high")) == (low, high)
+        page.select_option("#label-choice", label="screen")
+        assert page.get_attribute("#label-line .true", "d").endswith("H1000V6.0")
+
+    def test_predictions_are_marked_where_wrong(self, browser: Any, tmp_path: Path) -> None:
+        predicted = {"way": [2.0] * 31, "screen": [1] * 31, "is_late": [1] * 31}
+        onlooker = Memory({"predicted": predicted, "label_schema": Priced.label_schema})
+        write_recording_page(
+            colours(tmp_path / "rec", (40, 36), game=Priced), tmp_path / "page.html", onlooker=onlooker
+        )
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            assert page.get_attribute("#label-line .predicted", "d")
+            for frame, wrong in [(4, [0, 1, 2]), (18, [0, 2]), (19, [2]), (21, []), (22, [0])]:
+                go(page, frame)
+                rows = page.locator("#label-rows tr").all()
+                assert [n for n, row in enumerate(rows) if row.get_attribute("class") == "wrong"] == wrong
 
 
 @pytest.fixture(scope="module")
@@ -296,3 +356,17 @@ class TestComparison:
             np.testing.assert_array_equal(pixels(page)[..., 0], recording[0].frame(51))
             assert not pixels(page, "restepped").any()
             assert not pixels(page, "differing").any()
+
+    def test_frames_of_another_size_are_said_to_be(self, browser: Any, tmp_path: Path) -> None:
+        recorded(SQUARE, tmp_path / "rec", episodes=1)
+        file = tmp_path / "rec" / "data" / "metadata.json"
+        content = json.loads(file.read_text())
+        content["agentlab"]["env_kwargs"] = {"width": 40}
+        file.write_text(json.dumps(content))
+        recording = Recording(tmp_path / "rec")
+        write_recording_page(recording, tmp_path / "page.html", verification=verify(recording))
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            go(page, 3)
+            assert page.inner_text("#differing-caption") == "Of another size: 40 × 32"
+            assert pixels(page).shape == (32, 32, 4)
+            assert pixels(page, "restepped").shape == (32, 40, 4)

@@ -136,6 +136,15 @@ class TestComparison:
         assert data_of(page, "recording")["comparison"] == {"episode": 1, "frame": frame}
         assert (f"Look at frame {frame}" in page) == (frame is not None)
 
+    def test_a_damaged_frame_stands_beside_the_one_stepped_again(self, catch: Path, tmp_path: Path):
+        damage_frame(catch, 1, 30)
+        recording = Recording(catch)
+        write_recording_page(recording, tmp_path / "page.html", verification=verify(recording))
+        page = (tmp_path / "page.html").read_text()
+        assert data_of(page, "recording")["comparison"] == {"episode": 1, "frame": 30}
+        assert data_of(page, "episode-1")["damaged"] == [30]
+        assert re.findall(r'id="(restepped-[-0-9]+)"', page) == ["restepped-1-1"]
+
     def test_only_frames_that_came_out_otherwise_are_kept_again(self, catch: Path, tmp_path: Path):
         action = Recording(catch)[1].actions[60]
         change(catch, 1, "actions", 60, 1 if action == 2 else 2)

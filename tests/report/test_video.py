@@ -43,7 +43,8 @@ def test_every_frame_of_every_episode_is_shown_once_at_the_speed_of_the_game(cat
 def test_colours_stay_and_sides_are_even(tmp_path: Path) -> None:
     recording = colours(tmp_path / "rec", (33, 37, 3))
     write_video(recording, tmp_path / "colours.mp4")
-    frames, _ = decoded(tmp_path / "colours.mp4")
+    frames, stream = decoded(tmp_path / "colours.mp4")
+    assert float(stream.average_rate) == 12.5
     assert frames[0].shape == (430, 482, 3)
     centres = frames[7][6:429:13, 6:481:13].astype(int)
     assert np.abs(centres - recording[0].frame(7)).mean() < 12
