@@ -109,3 +109,31 @@ def test_labels_that_only_the_extractor_knows_are_predicted(agentlab: Command, r
     label = data_of(page, "episode-0")["labels"][0]
     assert label["true"] is None
     assert len(label["predicted"]) == Recording(tmp_path / "rec")[0].n_frames
+
+
+def test_several_processes_verify_as_one_does(catch: Path, agentlab: Command):
+    found = [json.loads(agentlab("replay", catch, "--verify", "--workers", n, "--json").out) for n in (1, 2)]
+    for each in found:
+        del each["seconds"]
+    assert found[0] == found[1]
+    assert found[0]["holds"]
+
+
+def test_processes_without_verifying_are_refused(catch: Path, agentlab: Command):
+    outcome = agentlab("replay", catch, "--workers", 2)
+    assert outcome.code == 2
+    assert "--workers changes nothing without --verify" in outcome.err
+
+
+def test_what_changed_since_is_told_before_the_difference(catch: Path, agentlab: Command):
+    for number in range(4):
+        file = catch / "data" / str(number) / "metadata.json"
+        metadata = json.loads(file.read_text())
+        metadata["seed"] += 50
+        metadata["agentlab"]["versions"]["gymnasium"] = "0.21.0"
+        file.write_text(json.dumps(metadata))
+    outcome = agentlab("replay", catch, "--verify")
+    assert outcome.code == 1
+    first, last = outcome.out.strip().splitlines()
+    assert first.startswith("gymnasium: recorded with 0.21.0, installed ")
+    assert "differs at episode 0, step 0, field 'frame'" in last

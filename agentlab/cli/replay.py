@@ -14,7 +14,7 @@ import tyro
 from agentlab.cli.options import Common, parse
 from agentlab.cli.result import Result
 from agentlab.errors import InputError
-from agentlab.recipe import Seed
+from agentlab.recipe import Count, Seed
 
 if TYPE_CHECKING:
     from agentlab.recording import Recording, Verification
@@ -29,14 +29,16 @@ class Options(Common):
     $ agentlab replay recordings/pong --video pong.mp4 --episodes 0,3,7-9
     $ agentlab replay recordings/pong --verify
 
-    --verify compares every frame, reward, end and label: exit code 0, or 1 with the first difference, which --html
-    shows with both frames side by side. Without any of these the episodes are listed.
+    --verify compares every frame, reward, end and label: exit code 0, or 1 with what has changed since, the usual
+    cause, and the first difference, which --html shows with both frames side by side. Without any of these the episodes are listed.
     """
 
     recording: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="REC")]
     """Folder of the recording."""
     verify: bool = False
     """Step again and compare."""
+    workers: Count = 1
+    """Processes that step episodes again, each episode in an environment of its own."""
     html: Path | None = None
     """Page to write, one self-contained file that plays the episodes in a browser."""
     run: Path | None = None
@@ -57,6 +59,7 @@ def read(args: Sequence[str]) -> Options:
     options = parse(Options, args, "replay")
     writes = options.html or options.video
     for option, needed, changes_nothing in (
+        ("--workers", "--verify", options.workers != 1 and not options.verify),
         ("--run", "--html", options.run and not options.html),
         ("--extractor", "--html", options.extractor and not options.html),
         ("--force", "--html or --video", options.force and not writes),
@@ -79,7 +82,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     episodes = _chosen(options.episodes, recording)
     _require_outputs(options)
     onlooker = _onlooker(options, recording)
-    found = _verified(recording) if options.verify else None
+    found = _verified(recording, options.workers) if options.verify else None
     values: dict[str, Any] = {"recording": str(recording.path)}
     lines = []
     if found is not None:
@@ -178,19 +181,12 @@ def _listed(recording: Recording, indices: list[int]) -> Result:
     return Result({"recording": str(recording.path), "env": recording.env_id, "episodes": episodes}, "\n".join(lines))
 
 
-def _verified(recording: Recording) -> Verification:
-    from agentlab.progress import on_stderr
+def _verified(recording: Recording, workers: int) -> Verification:
+    from agentlab.progress import by_steps, on_stderr
     from agentlab.recording import verify
 
-    done = 0
     with on_stderr().task("verify", recording.total_steps, "steps") as task:
-
-        def on_step(_episodes: int, steps: int) -> None:
-            nonlocal done
-            task.advance(steps - done)
-            done = steps
-
-        return verify(recording, on_step=on_step)
+        return verify(recording, workers=workers, on_step=by_steps(task))
 
 
 def _values(found: Verification) -> dict[str, Any]:
@@ -219,4 +215,4 @@ def _text(recording: Recording, found: Verification) -> str:
     if found.difference is None:
         pace = found.steps / max(found.seconds, 1e-9)
         return f"{recording.path}: {found.episodes} episodes, {found.steps:,} steps equal ({pace:,.0f} steps/s)"
-    return "\n".join([f"{recording.path}: differs at {found.difference}", *found.changed_setup])
+    return "\n".join([*found.changed_setup, f"{recording.path}: differs at {found.difference}"])
