@@ -120,11 +120,12 @@ def test_the_failure_of_a_process_is_one_line_and_the_steps_before_are_kept(faul
     assert [episode.n_steps for episode in Recording(tmp_path / "r")] == [2, 2]
 
 
-def test_ctrl_c_keeps_what_there_is_and_ends_all_processes(agentlab, tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_whatever_stops_it_keeps_what_there_is(stop, agentlab, tmp_path):
     out = tmp_path / "r"
-    command = [sys.executable, "-m", "agentlab", "record", "playing_games:Play/Endless-v0", "--out", str(out)]
+    args = ["record", "playing_games:Play/Endless-v0", "--out", str(out), "--max-steps", "40"]
     with subprocess.Popen(
-        [*command, "--n-envs", "2", "--max-steps", "40", "--episodes", "100000"],
+        [sys.executable, "-m", "agentlab", *args, "--n-envs", "2", "--episodes", "100000"],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -133,11 +134,14 @@ def test_ctrl_c_keeps_what_there_is_and_ends_all_processes(agentlab, tmp_path):
         while not (out / "data" / "3").exists():
             assert time.monotonic() < deadline_s
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the processes of the copies too
+        os.killpg(process.pid, stop)  # as a terminal does: the processes of the copies too
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.splitlines()[-1].startswith("agentlab: interrupted")
-    assert "Traceback" not in err
+    if stop == signal.SIGINT:
+        assert process.returncode == 130
+        assert err.splitlines()[-1].startswith("agentlab: interrupted")
+        assert "Traceback" not in err
+    assert agentlab(*args, "--episodes", "1", "--append").code == 0
+    assert len(Recording(out)) >= 5
     assert sorted(by_seed(out)) == list(range(len(Recording(out))))
     assert agentlab("replay", out, "--verify").code == 0
 
