@@ -14,15 +14,13 @@ import gymnasium as gym
 from agentlab.errors import InputError, nearest
 from agentlab.play.imported import imported
 from agentlab.play.mixture import MixturePolicy, is_mixture, parts_of
-from agentlab.recording import RandomPolicy, WanderingPolicy, describe
+from agentlab.recording import RandomPolicy, WanderingPolicy, describe, steps_per_second
 
 if TYPE_CHECKING:
     from agentlab.recording import Policy
 
 UNTRAINED: dict[str, Callable[[gym.Space[Any]], Policy]] = {"random": RandomPolicy, "wandering": WanderingPolicy}
 HUMAN = "human"
-UNKNOWN_FPS = 30
-"""How fast a person plays a game that does not say."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Casting:
     """What policies are wanted for: so many copies of an environment, and how they may play.
 
     `device` is where networks work, `trust` whether a file may be unpickled, `fps` how many steps a second a person
-    plays unless the environment says it.
+    plays, none being the game's own speed.
     """
 
     env: gym.Env[Any, Any]
@@ -107,7 +105,7 @@ def _person(casting: Casting) -> Iterator[Policy]:
 
     header = describe(casting.env, casting.env_id, {}, {})
     keys = keys_of(casting.env, header.action_names or (), f"environment {casting.env_id!r}")
-    fps = casting.fps or float((casting.env.metadata or {}).get("render_fps") or UNKNOWN_FPS)
+    fps = casting.fps or steps_per_second(header)
     window = Window(casting.env_id, keys.names)
     try:
         yield HumanPolicy(window, keys, fps)

@@ -13,6 +13,7 @@ from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.reader import Episode, Recording
 from agentlab.recording.recorder import record
 from agentlab.recording.session import Summary
+from agentlab.recording.speed import steps_per_second
 from agentlab.recording.vector_recorder import record_vector
 from agentlab.recording.verify import Make, Verification, changed_setup, make_env, verify
 from agentlab.recording.writer import RecordingWriter, RunningEpisode
@@ -49,6 +50,7 @@ __all__ = [
     "record_vector",
     "replay",
     "silent",
+    "steps_per_second",
     "store_predictions",
     "to_minari_hdf5",
     "verify",

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 ATARI_DEFAULTS: dict[str, Any] = {"noop_max": 30, "frame_skip": 4}
 """How Atari games are preprocessed unless told otherwise: random no-ops at the start, each action held for 4 frames."""
 
-CONSOLE_FPS = 60
-"""Frames that an Atari console shows in a second."""
-
 _PREPROCESSING = set(inspect.signature(AtariPreprocessing).parameters) - {"env"}
 
 
@@ -51,7 +48,6 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
     env = gym.make(env_id, **{"frameskip": 1} | options)
     labelled = AtariLabels.knows(env)
     env = LivesLost(AtariPreprocessing(MemoryTrace(env) if labelled else env, **preprocessing))
-    env.metadata = env.metadata | {"render_fps": CONSOLE_FPS / preprocessing["frame_skip"]}
     if labelled:
         env = AtariLabels(env)
     if max_episode_steps is not None:  # steps of the agent, not frames of the emulator
@@ -135,10 +131,8 @@ def _own_vec(spec: EnvSpec, n_envs: int, labels: bool, kwargs: dict[str, Any]) -
     if spec.vector_entry_point is None:
         return None
     env = gym.make_vec(spec, n_envs, vectorization_mode="vector_entry_point", **kwargs)
-    is_fit = env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP and shows_images(
-        env.single_observation_space
-    )
-    if is_fit and (not labels or hasattr(env, "label_schema")):
+    same_step = env.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP
+    if same_step and shows_images(env.single_observation_space) and (not labels or hasattr(env, "label_schema")):
         return SameStepVecEnv(env, labels)
     env.close()
     return None
