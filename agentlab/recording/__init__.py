@@ -2,6 +2,7 @@
 
 from agentlab.recording.added_labels import SOURCE_ENV, FrameLabels, add_labels
 from agentlab.recording.comparison import Difference, Replayed, first_difference, replay
+from agentlab.recording.episode import Episode
 from agentlab.recording.exports import to_minari_hdf5
 from agentlab.recording.frame_index import FrameIndex
 from agentlab.recording.frames import encode_png
@@ -10,7 +11,7 @@ from agentlab.recording.integrity import damages
 from agentlab.recording.policy import Instead, Policy, RandomPolicy, Spectator, WanderingPolicy
 from agentlab.recording.predictions import Predictions, store_predictions
 from agentlab.recording.progress import OnStep, silent
-from agentlab.recording.reader import Episode, Recording
+from agentlab.recording.reader import Recording
 from agentlab.recording.recorder import record
 from agentlab.recording.session import Summary
 from agentlab.recording.speed import steps_per_second

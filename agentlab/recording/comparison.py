@@ -10,9 +10,9 @@ import gymnasium as gym
 import numpy as np
 
 from agentlab.artefact import sha256
+from agentlab.recording.episode import Episode
 from agentlab.recording.frames import Frame, frame_hash
 from agentlab.recording.header import episode_file
-from agentlab.recording.reader import Episode
 from agentlab.recording.writer import ENDED_BY_ENVIRONMENT
 
 

@@ -12,9 +12,10 @@ from gymnasium import spaces
 
 from agentlab.artefact import new_folder, write_json
 from agentlab.errors import InputError, MissingExtraError
+from agentlab.recording.episode import Episode
 from agentlab.recording.header import MINARI_VERSION, metadata_file
 from agentlab.recording.progress import OnStep, silent
-from agentlab.recording.reader import Episode, Recording
+from agentlab.recording.reader import Recording
 
 if TYPE_CHECKING:
     from minari import MinariDataset

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from agentlab.recording.episode import Episode
 from agentlab.recording.frames import Frame
-from agentlab.recording.reader import Episode
 
 Indices = npt.NDArray[np.int64]
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from agentlab.artefact import sha256
 from agentlab.errors import InputError
+from agentlab.recording.episode import Episode
 from agentlab.recording.frames import frame_hash
 from agentlab.recording.header import episode_file
 from agentlab.recording.progress import OnStep, silent
-from agentlab.recording.reader import Episode, Recording
+from agentlab.recording.reader import Recording
 
 
 def damages(recording: Recording, on_step: OnStep = silent) -> list[str]:

@@ -18,10 +18,11 @@ from agentlab.environment import open_environment
 from agentlab.errors import InputError
 from agentlab.processes import processes
 from agentlab.recording.comparison import Difference, OnFrame, Replayed, first_difference
+from agentlab.recording.episode import Episode
 from agentlab.recording.header import spec_json
 from agentlab.recording.progress import OnStep, silent
 from agentlab.recording.provenance import installed_version
-from agentlab.recording.reader import Episode, Recording
+from agentlab.recording.reader import Recording
 
 Make: TypeAlias = Callable[[str, dict[str, Any]], gym.Env[Any, Any]]
 """Makes the environment of an id with these arguments."""
