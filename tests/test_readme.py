@@ -97,6 +97,15 @@ def test_the_python_of_an_sb3_user_runs(pong: Path):
     assert num_envs == "64"
 
 
+def test_the_python_of_a_reader_of_recordings_runs(folder: Path, agentlab: Command):
+    code = next(block for block in python_blocks() if "to_cloning_pairs" in block)
+    assert agentlab("record", "agentlab/Catch-v0", "--out", "rec", "--episodes", 2, "--force").code == 0
+    script = f"{code}\nprint(next(iter(loader))['frame'].shape, len(pairs), buffer.size(), dataset.total_steps)"
+    run = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert re.fullmatch(r"torch\.Size\(\[256, 84, 84\]\) (\d+) \1 \1", run.stdout.splitlines()[-1])
+
+
 def test_the_label_schema_shown_is_one():
     from agentlab.labels import LabelSchema
 
