@@ -68,8 +68,17 @@ class Options(Common):
     """Where the extractor works."""
 
 
-NEEDS_LABEL = ("imagefolder", "cvat")
-"""The formats whose classes may come without the label they are of."""
+IMPORT = ("path", "schema", "annotator", "exported_as", "skip_unmatched", "strict")
+EXPORT = ("out", "sample", "how", "schema", "force", "seed")
+TAKES: dict[str, tuple[str, ...]] = {
+    "--from env": ("strict",),
+    "--from extractor": ("path", "device"),
+    **{f"--from {name}": IMPORT for name in ("csv", "jsonl", "coco", "label-studio")},
+    **{f"--from {name}": (*IMPORT, "label") for name in ("imagefolder", "cvat")},
+    **{f"--export {name}": EXPORT for name in ("csv", "jsonl", "coco", "label-studio", "cvat")},
+    "--export imagefolder": (*EXPORT, "label"),
+}
+"""Which options have to do with what is done; `how` does with a sample only, and `seed` with one that is drawn."""
 
 
 def read(args: Sequence[str]) -> Options:
@@ -77,8 +86,13 @@ def read(args: Sequence[str]) -> Options:
     if (options.source is None) == (options.export is None):
         found = "neither" if options.source is None else "both"
         raise InputError(f"label: expected --from SOURCE or --export FORMAT --out DIR, found {found}")
-    what, takes = _taken(options)
-    for option in ("path", "out", *_OPTIONAL):
+    what = f"--from {options.source}" if options.export is None else f"--export {options.export}"
+    takes = set(TAKES[what])
+    if options.sample is None:
+        takes -= {"how"}
+    if options.how != "diverse":
+        takes -= {"seed"}
+    for option in sorted({option for each in TAKES.values() for option in each}):
         flag = "PATH" if option == "path" else f"--{option.replace('_', '-')}"
         if option not in takes and getattr(options, option) != getattr(Options, option):
             raise InputError(f"label {what}: {flag} changes nothing here; see agentlab label --help")
@@ -95,25 +109,6 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
         return _export(options, recording)
     doing = {"env": _label_from_env, "extractor": _predict}.get(options.source or "", _import)
     return doing(options, recording)
-
-
-_OPTIONAL = (
-    "sample", "how", "schema", "label", "annotator", "exported_as", "skip_unmatched", "strict", "force", "seed",
-    "device",
-)  # fmt: skip
-
-
-def _taken(options: Options) -> tuple[str, set[str]]:
-    """What is done, and which options have to do with it."""
-    if options.export is not None:
-        takes = {"out", "sample", "schema", "force"}
-        takes |= {"label"} if options.export == "imagefolder" else set()
-        takes |= {"how"} if options.sample is not None else set()
-        return f"--export {options.export}", takes | ({"seed"} if options.how == "diverse" else set())
-    if options.source in ("env", "extractor"):
-        return f"--from {options.source}", {"strict"} if options.source == "env" else {"path", "device"}
-    takes = {"path", "schema", "annotator", "exported_as", "skip_unmatched", "strict"}
-    return f"--from {options.source}", takes | ({"label"} if options.source in NEEDS_LABEL else set())
 
 
 def _path_last(args: Sequence[str]) -> list[str]:
