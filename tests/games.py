@@ -56,6 +56,17 @@ class Continuous(Square):
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
 
 
+class Numbers(Square):
+    """Shows numbers, and draws nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observation_space = spaces.Box(0, 32, (4,), np.float32)
+
+    def _frame(self) -> Any:
+        return np.full(4, self._x, np.float32)
+
+
 class OutOfRange(Square):
     """Gives a label a value that its schema excludes."""
 
@@ -141,7 +152,9 @@ class Titled(Square):
         return {"labels": {"screen": "playing"}}
 
 
-for game in (Square, Unlabelled, Continuous, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore, Scored, Titled):
+for game in (
+    Square, Unlabelled, Continuous, Numbers, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore, Scored, Titled,
+):  # fmt: skip
     if f"Test/{game.__name__}-v0" not in registry:
         register(f"Test/{game.__name__}-v0", entry_point=game)
 if "Test/Wide-v0" not in registry:

@@ -555,11 +555,13 @@ class TestOutput:
 
 class TestEnvironments:
     def test_without_images(self, refuses: Refuses, out: Path):
-        refuses(["record", "CartPole-v1", "--out", out], "CartPole-v1", "images", "shape (4,)")
-        refuses(["run", "catch", "--env", "CartPole-v1", "--out", out], "CartPole-v1", "images")
+        env = "games:Test/Numbers-v0"
+        refuses(["record", env, "--out", out], env, "images", "shape (4,)")
+        refuses(["run", "catch", "--env", env, "--out", out], env, "images")
 
     def test_without_images_for_training(self, refuses: Refuses, run: Path, out: Path):
-        refuses(["train", run / "extractor", "--env", "CartPole-v1", "--out", out], "CartPole-v1", "images")
+        env = "games:Test/Numbers-v0"
+        refuses(["train", run / "extractor", "--env", env, "--out", out], env, "images")
 
     def test_with_actions_that_are_not_counted_from_0(self, refuses: Refuses, run: Path, out: Path):
         env = "games:Test/FromOne-v0"

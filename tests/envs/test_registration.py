@@ -9,8 +9,6 @@ from importlib.metadata import entry_points
 import pytest
 from gymnasium.envs.registration import registry
 
-import agentlab_envs
-
 MAKE = "env = gymnasium.make({id!r}); env.reset(seed=0); print(env.step(0)[0].shape)"
 
 
@@ -44,11 +42,3 @@ def test_importing_the_package_imports_neither_torch_nor_sb3() -> None:
 def test_making_one_environment_imports_neither_torch_nor_sb3() -> None:
     code = "import sys, agentlab_envs; agentlab_envs.make('agentlab/Catch-v0'); print('torch' in sys.modules)"
     assert run(code) == "False"
-
-
-@pytest.mark.parametrize(("frame_skip", "fps"), [(4, 15), (2, 30)])
-def test_an_atari_game_says_how_many_steps_a_second_it_takes(frame_skip, fps):
-    pytest.importorskip("ale_py")
-    env = agentlab_envs.make("ALE/Pong-v5", frame_skip=frame_skip)
-    assert env.metadata["render_fps"] == fps
-    env.close()
