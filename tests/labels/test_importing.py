@@ -226,6 +226,11 @@ class TestCvat:
         assert said(after, 1, 1) == {"score": pytest.approx(0.05), "paused": False}
         assert said(after, 1, 2) == {"paused": True, "screen": "über"}
 
+    def test_boxes_outside_are_of_what_is_not_there(self, blank: Recording, tmp_path: Path):
+        box = '<box label="ball" outside="1" xtl="0" ytl="0" xbr="4" ybr="4"/>'
+        _, after = imported(blank, "cvat", self.write(tmp_path / "a.xml", box))
+        assert said(after, 1, 0) == {"ball_visible": False}
+
     def test_images_that_nobody_annotated_say_nothing_and_others_answer_what_is_declared(
         self, blank: Recording, tmp_path: Path
     ):

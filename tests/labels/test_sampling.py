@@ -40,6 +40,13 @@ class RareScreens(Board):
         return frame
 
 
+class Still(Board):
+    """Shows nothing but black."""
+
+    def _frame(self) -> Any:
+        return np.zeros((HEIGHT, WIDTH), np.uint8)
+
+
 @pytest.fixture(scope="module")
 def rare(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     """Three episodes of 61 frames, with a few rare screens; not to be changed."""
@@ -94,6 +101,10 @@ class TestDiverse:
     def test_takes_other_screens_than_those_that_people_labelled(self, rare: Recording, tmp_path: Path):
         recording = label(copy_of(rare, tmp_path).path, {key: {"paused": True} for key in ((0, 0), (2, 44))})
         assert choose_frames(recording, 1, "diverse")[0] in {(1, 17), (1, 18)}
+
+    def test_takes_no_frame_twice_where_all_look_the_same(self, tmp_path: Path):
+        chosen = choose_frames(record_board(tmp_path / "board", Still()), 7, "diverse")
+        assert len(set(chosen)) == 7
 
     def test_is_the_same_for_the_same_seed(self, rare: Recording):
         assert choose_frames(rare, 6, "diverse", seed=4) == choose_frames(rare, 6, "diverse", seed=4)

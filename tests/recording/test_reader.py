@@ -17,7 +17,9 @@ from hypothesis.extra.numpy import arrays
 from recording_games import Noise, record_noise
 
 from agentlab.errors import InputError
-from agentlab.recording import Recording, RecordingWriter, describe
+from agentlab.labels import LabelSchema
+from agentlab.recording import FrameLabels, Recording, RecordingWriter, add_labels, describe
+from agentlab.recording.frames import decode_png
 
 ACTION_SPACES = [
     spaces.Discrete(4, start=-1),
@@ -200,3 +202,23 @@ def read_everything(recording):
 
 def edit(file, **changes):
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6, 5, 1), (6, 5, 3), (6, 5, 4), (40, 40), (40, 40, 3)])
+def test_every_frame_can_be_had_as_png(shape, tmp_path):
+    episode = record_noise(tmp_path / "rec", shape=shape)[0]
+    np.testing.assert_array_equal(decode_png(episode.png(2), shape), episode.frame(2))
+
+
+def test_frames_that_png_cannot_hold_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"expected frames that PNG holds .* found shape \(6, 5, 2\)"):
+        record_noise(tmp_path / "rec", shape=(6, 5, 2))[0].png(2)
+
+
+def test_frames_of_which_nobody_said_anything_are_not_labelled(tmp_path):
+    recording = record_noise(tmp_path / "rec", labels=False)
+    assert not recording[0].labelled.any()
+    schema = LabelSchema.from_dict({"even": {"kind": "flag"}}, "test")
+    add_labels(recording.path, schema, [FrameLabels(0, 3, {"even": None}, "hand")])
+    assert np.flatnonzero(Recording(recording.path)[0].labelled).tolist() == [3]
+    assert record_noise(tmp_path / "other")[0].labelled.all()
