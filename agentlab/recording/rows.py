@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from array import array
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from agentlab.errors import InputError
-from agentlab.labels import LabelSchema
+from agentlab.labels import ABSENT, LabelSchema
 from agentlab.recording.frames import HASH_BYTES, Frame, encode_png, frame_hash
 from agentlab.recording.header import Header
 from agentlab.recording.spaces import column_type, to_value, zero
@@ -29,6 +30,7 @@ LED_BY = ("actions", "rewards", "terminations", "truncations")
 
 
 def row_schema(header: Header) -> pa.Schema:
+    """The columns of a stored episode."""
     frames = pa.binary() if header.stores_png else column_type(header.observation_space)
     fields = [
         ("observations", frames),
@@ -45,11 +47,20 @@ def row_schema(header: Header) -> pa.Schema:
     return pa.schema(fields)
 
 
+def stream_schema(header: Header) -> pa.Schema:
+    """The columns of a running episode's stream: the same, but a row's encoded labels are one value, quick to write."""
+    stored = row_schema(header)
+    if header.label_schema is None:
+        return stored
+    packed = pa.field("labels", pa.binary(4 * len(header.label_schema)))
+    return stored.set(stored.get_field_index("labels"), packed)
+
+
 class RowMaker:
     """Makes stream rows, and refuses what does not fit the recording with an `InputError`."""
 
     def __init__(self, header: Header) -> None:
-        self.schema = row_schema(header)
+        self.schema = stream_schema(header)
         self._row_type = pa.struct(list(self.schema))
         self._header = header
         self._stores_png = header.stores_png
@@ -104,14 +115,25 @@ def stored_rows(stream_rows: pa.RecordBatch, header: Header, *, cut: bool) -> pa
         if name in LED_BY:
             values = pa.array(flags) if name == "truncations" else column
             column = pa.concat_arrays([values[1:], pa.array([padding.get(name, False)], values.type)])
+        elif name == "labels" and header.label_schema is not None:
+            column = _unpacked(column, header.label_schema)
         columns.append(column)
-    return pa.RecordBatch.from_arrays(columns, schema=stream_rows.schema.remove_metadata())
+    return pa.RecordBatch.from_arrays(columns, schema=row_schema(header))
 
 
-def _labels(schema: LabelSchema, info: Mapping[str, Any], where: str) -> dict[str, float | None]:
+def _labels(schema: LabelSchema, info: Mapping[str, Any], where: str) -> bytes:
     if "labels" not in info:
         raise InputError(f"{where}: expected info['labels'], as label_schema promises; found none")
-    return schema.codes(info["labels"], where)
+    codes = schema.codes(info["labels"], where).values()
+    return array("f", (ABSENT if code is None else code for code in codes)).tobytes()
+
+
+def _unpacked(packed: pa.Array, schema: LabelSchema) -> pa.Array:
+    """The encoded labels of rows as columns, null where absent."""
+    width = packed.type.byte_width
+    codes = np.frombuffer(packed.buffers()[1], np.float32, len(packed) * len(schema), packed.offset * width)
+    columns = [pa.array(column, pa.float32(), from_pandas=True) for column in codes.reshape(-1, len(schema)).T]
+    return pa.StructArray.from_arrays(columns, names=list(schema))
 
 
 def _info_json(info: Mapping[str, Any], where: str) -> str:

@@ -41,9 +41,8 @@ def read_whole_rows(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]] | None:
 
 
 def _read_all(path: Path) -> tuple[pa.Table, dict[str, Any]]:
-    with pa.memory_map(str(path)) as source:
-        reader = pa.ipc.open_stream(source)
-        rows = reader.read_all().combine_chunks()
+    reader = pa.ipc.open_stream(pa.py_buffer(path.read_bytes()))
+    rows = reader.read_all().combine_chunks()
     rows.validate(full=True)
     return rows, json.loads(reader.schema.metadata[_ABOUT])
 

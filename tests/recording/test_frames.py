@@ -42,9 +42,10 @@ def test_a_change_of_any_byte_shows(data):
     assert not is_intact_png(bytes(changed))
 
 
-@given(st.integers(0, 68))
-def test_a_png_cut_short_is_not_intact(length):
-    assert not is_intact_png(encode_png(np.zeros((8, 8), np.uint8))[:length])
+def test_a_png_cut_short_is_not_intact():
+    png = encode_png(np.zeros((8, 8), np.uint8))
+    assert is_intact_png(png)
+    assert not any(is_intact_png(png[:length]) for length in range(len(png)))
 
 
 def test_the_hash_tells_apart_pixels_and_shapes():
