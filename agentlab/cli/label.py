@@ -123,17 +123,10 @@ def _path_last(args: Sequence[str]) -> list[str]:
 
 def _label_from_env(options: Options, recording: Recording) -> Result:
     from agentlab.labels.from_env import label_from_env
-    from agentlab.progress import on_stderr
+    from agentlab.progress import by_steps, on_stderr
 
-    done = 0
     with on_stderr().task("label", recording.total_steps, "steps") as task:
-
-        def on_step(_episodes: int, steps: int) -> None:
-            nonlocal done
-            task.advance(steps - done)
-            done = steps
-
-        added = label_from_env(recording, on_step=on_step, strict=options.strict)
+        added = label_from_env(recording, on_step=by_steps(task), strict=options.strict)
     return _added(options, added, {}, [])
 
 
