@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "the whole pipeline: record, fit, train, evaluate, report",
     "record": "record episodes of an environment, played at random, by a trained run or by a person",
-    "label": "add labels to a recording",
+    "label": "add labels to a recording, or export frames for people to label",
     "fit": "fit and freeze a feature extractor on labelled recordings",
     "train": "train a head that chooses actions from a frozen extractor's features",
     "search": "run a recipe with other values again and again, and keep the best",
     "evaluate": "score a run on fixed seeds, with a random policy beside it",
     "replay": "look at a recording in a page or as a video, or verify that it still happens as recorded",
     "bench": "measure speed, memory and scores on this machine",
-    "export": "write a run as one ONNX model from frames to actions",
+    "export": "write a run as one ONNX model, or a recording as HDF5",
     "inspect": "say what an artefact is and where it came from",
 }
 
