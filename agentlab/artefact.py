@@ -15,6 +15,8 @@ from typing import Any
 from agentlab.errors import InputError
 
 META = "meta.json"
+EXPORTED_FRAMES = "exported frames"
+"""The kind, in its `meta.json`, of a folder of frames exported for annotation."""
 MARKS = (META, "data/metadata.json")
 """What tells an artefact from any other folder: the second is a recording's, as Minari wants it."""
 

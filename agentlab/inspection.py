@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentlab.artefact import META, read_json, sha256
+from agentlab.artefact import EXPORTED_FRAMES, META, read_json, sha256
 from agentlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ BULKY = (
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """The facts of the recording, extractor, head, run, recipe file or exported model at `path`.
+    """The facts of the recording, extractor, head, run, recipe file, exported frames or exported model at `path`.
 
     Always holds `path`, `kind`, `bytes` and `parents`, a list of `{"kind", "path", "sha256"}`. Raises `InputError` for
     anything else, and for an artefact that is garbled.
@@ -74,10 +74,10 @@ def _describer(path: Path) -> Callable[[Path], dict[str, Any]]:
     if (path / "recipe.yaml").exists():
         return _run
     if (path / META).exists():
-        return _network
+        return _with_meta
     raise InputError(
-        f"{path}: expected a recording (data/metadata.json), an extractor or a head (meta.json) or a run "
-        "(recipe.yaml), found a folder with none of them"
+        f"{path}: expected a recording (data/metadata.json), an extractor, a head or exported frames (meta.json) or a "
+        "run (recipe.yaml), found a folder with none of them"
     )
 
 
@@ -136,6 +136,14 @@ def _labels(recording: Recording) -> dict[str, Any]:
         name: {"kind": label.to_dict()["kind"], "coverage": round(share, 4)}
         for (name, label), share in zip(schema.items(), shares.tolist(), strict=True)
     }
+
+
+def _with_meta(path: Path) -> dict[str, Any]:
+    """An extractor, a head, or frames exported for annotation."""
+    meta = read_json(path / META)
+    if meta.get("kind") == EXPORTED_FRAMES:
+        return {"kind": EXPORTED_FRAMES, **_short_facts(meta), "parents": _parents(meta)}
+    return _network(path)
 
 
 def _network(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import Command
 
 from agentlab import inspection, recipe
 from agentlab.artefact import sha256, write_json
@@ -152,6 +153,13 @@ def test_looking_loads_no_torch(run: Path) -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "torch" not in loaded
     assert inspection.__name__ in loaded
+
+
+def test_exported_frames_say_which_recording_they_are_of(agentlab: Command, catch: Path, tmp_path: Path) -> None:
+    agentlab("label", catch, "--export", "coco", "--out", tmp_path / "frames", "--sample", 3)
+    facts = describe(tmp_path / "frames")
+    assert (facts["kind"], facts["format"], facts["frames"]) == ("exported frames", "coco", 3)
+    assert facts["parents"][0]["path"] == str(catch)
 
 
 def test_an_episode_that_an_interruption_left_is_told(catch: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,9 @@ BYTES_LOOKED_AT = 2**25
 """How many frames, and bytes of them, are at most held at once to take statistics and the held-out loss from."""
 PLOTTED_VALUES = 2_000
 
+Watched: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+"""Frames and their label rows."""
+
 
 def fit(
     recordings: Sequence[Recording],
@@ -70,7 +73,8 @@ def fit(
         picked = devices.pick(device)
         trained_on, validated_on, held_out = _datasets(recordings, config, seed)
         seams = seams or Seams()
-        looked_at = torch.from_numpy(trained_on.frames(_looked_at(trained_on)))
+        watched = _watched(trained_on)
+        looked_at = torch.from_numpy(watched[0])
         schema = recordings[0].require_labels()
         counting = counters(schema, trained_on.labels_by_episode())
         described = start.eye.architecture if start else architecture(recordings, schema, counting, config, seed)
@@ -91,8 +95,7 @@ def fit(
         run_round(learner, trained_on, validated_on, held_out, config, seed, seams, checkpoint, progress, metrics)
         seams.finish(learner.eye)
         learner.eye.eval()
-        with torch.inference_mode():
-            learner.eye.standardise_features(learner.eye.network(looked_at.to(picked)))
+        _settle(learner.eye, watched, _watched(held_out), picked)
         found = {"counters": counting, "frames": len(trained_on), **seams.settings()}
         if validated_on is not None:
             read = rightness(schema, validated_on.labels, predict(learner.eye, validated_on)).mean()
@@ -189,10 +192,19 @@ def _finite(loss: float, name: str, config: ExtractorConfig) -> float:
     return loss
 
 
-def _watched(data: FrameDataset) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+def _watched(data: FrameDataset) -> Watched:
     """Some frames and their label rows, few enough to be held at once."""
     at = _looked_at(data)
     return data.frames(at), data.labels[at]
+
+
+@torch.inference_mode()
+def _settle(eye: Eye, trained_on: Watched, held_out: Watched, device: torch.device) -> None:
+    """Standardises the features of a fitted eye, and lets it learn how sure it can be."""
+    seen = [tuple(torch.from_numpy(column).to(device) for column in some) for some in (trained_on, held_out)]
+    eye.standardise_features(eye.network(seen[0][0]))
+    known, checked = ((eye.network(frames), rows) for frames, rows in seen)
+    eye.predictors.learn_certainty(known, checked)
 
 
 def _ends_a_pass(stage: int, sampler: StageSampler, trained_on: FrameDataset) -> bool:

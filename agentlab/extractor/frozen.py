@@ -20,7 +20,7 @@ from agentlab.extractor.eye import Eye, Sees
 from agentlab.labels import LabelSchema
 
 KIND = "extractor"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 WEIGHTS = "weights.safetensors"
 FIELDS = {"architecture": dict, "label_schema": dict, "labels": dict, "counters": list, "env": str, "env_kwargs": dict}
 """What an extractor's `meta.json` must say beside its version."""
@@ -103,13 +103,18 @@ class FrozenExtractor(nn.Module):
         """Predicted label rows `(n, n_labels)` in the encoding of `LabelSchema`, NaN where a label seems absent."""
         return self.labels_of(self._see(frames)[0])
 
-    @torch.inference_mode()
     def predict_labels_with_confidence(self, frames: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """What `predict_labels` gives, and the probability given to each label, `(n, n_labels)`: see
+        """What `predict_labels` gives, and how probably each label is right, `(n, n_labels)`: see
         `LabelPredictors.confidences`."""
-        signals = self._see(frames)[0]
-        confidences: Floats = self.eye.predictors.confidences(torch.from_numpy(signals)).numpy()
-        return self.labels_of(signals), confidences
+        return self.labels_with_confidence_of(self.percepts(frames, "all"))
+
+    @torch.inference_mode()
+    def labels_with_confidence_of(self, percepts: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+        """What `predict_labels_with_confidence` gives, from percepts of `sees="all"` instead of frames."""
+        seen = torch.from_numpy(percepts).to(self.device)
+        signals, features = seen[:, : self.n_percepts()], seen[:, self.n_percepts() :]
+        confidences: Floats = self.eye.predictors.confidences(signals, features).cpu().numpy()
+        return self.labels_of(percepts), confidences
 
     @torch.inference_mode()
     def labels_of(self, percepts: npt.NDArray[Any]) -> Floats:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from agentlab.extractor.certainty import Certainty
 from agentlab.labels import ABSENT, Category, Flag, LabelSchema, Number
 
 L1_BETA = 0.05
@@ -58,6 +59,7 @@ class LabelPredictors(nn.Module):
             if name in board_labels:
                 uses[columns] = 1
         self.linear.weight.data.mul_(uses)
+        self.certainty = Certainty(n_features, len(schema))
         self.register_buffer("uses", uses, persistent=False)
         self.uses: Tensor
         self.register_buffer("mean", torch.zeros(len(schema)))
@@ -241,18 +243,24 @@ class LabelPredictors(nn.Module):
         rows = torch.stack(columns, dim=1)
         return rows.masked_fill(signals[:, self._presence] <= 0, ABSENT)
 
-    def confidences(self, signals: Tensor) -> Tensor:
-        """The probability given to what `rows` says of each label, `(n, n_labels)`.
+    @torch.no_grad()
+    def learn_certainty(self, trained_on: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> None:
+        """Learns how far numbers are read from what they are, from features `(n, n_features)` and label rows
+        `(n, n_labels)` of each."""
+        tolerances = self.tolerances.to(self.mean.device)
+        errors = [self.distances(self(features), rows) / tolerances for features, rows in (trained_on, held_out)]
+        self.certainty.fit(trained_on[0], errors[0], held_out[0], errors[1])
 
-        That of its absence, or that of its presence times that of its class; a number's predictor gives no probability
-        of its value, only of its presence.
-        """
+    def confidences(self, signals: Tensor, features: Tensor) -> Tensor:
+        """The probability given to what `rows` says of each label, `(n, n_labels)`: that of its absence, or that of its
+        presence times that of its class, or of its number being within its tolerance."""
         presence = signals[:, self._presence]
+        certain = self.certainty(features)
         columns = []
-        for label, span in zip(self.schema.values(), self._columns, strict=True):
+        for index, (label, span) in enumerate(zip(self.schema.values(), self._columns, strict=True)):
             match label:
                 case Number():
-                    columns.append(torch.ones(len(signals)))
+                    columns.append(certain[:, index])
                 case Flag():
                     columns.append((1 + signals[:, span.start].abs()) / 2)
                 case _:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentlab.artefact import META, new_folder, require_room, write_json
+from agentlab.artefact import EXPORTED_FRAMES, META, new_folder, require_room, write_json
 from agentlab.errors import InputError, nearest
 from agentlab.labels.annotation import Annotation, Project
 from agentlab.labels.boxes import box_categories, boxes_of, place_labels, visible_label
@@ -23,7 +23,6 @@ from agentlab.labels.target import frame_size, schema_for
 from agentlab.progress import NoProgress, Progress
 from agentlab.recording import SOURCE_ENV, Episode, FrameLabels, Recording
 
-KIND = "exported frames"
 FORMAT_VERSION = 1
 
 
@@ -172,7 +171,7 @@ def _by_image(annotations: Sequence[Annotation]) -> Iterator[list[Annotation]]:
 
 def _meta(recording: Recording, request: Request) -> dict[str, Any]:
     return {
-        "kind": KIND,
+        "kind": EXPORTED_FRAMES,
         "format_version": FORMAT_VERSION,
         "format": request.format,
         "frames": len(request.frames),

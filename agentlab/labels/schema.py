@@ -152,17 +152,20 @@ class LabelSchema(Mapping[str, Label]):
 
         Raises `InputError` for a name outside the schema and a value outside its label; `where` names the frame.
         """
-        codes = self.codes(values, where).values()
-        return np.array([ABSENT if code is None else code for code in codes], dtype=np.float32)
+        return np.array(self.codes(values, where), dtype=np.float32)
 
-    def codes(self, values: Mapping[str, Any], where: str) -> dict[str, float | None]:
-        """The same by name, `None` where there is no value."""
+    def codes(self, values: Mapping[str, Any], where: str) -> list[float]:
+        """The same as a list."""
         if not values.keys() <= self._labels.keys():
             self._require_known(values, where)
-        return {
-            name: None if (value := values.get(name)) is None else self._code(name, value, where)
-            for name in self._labels
-        }
+        codes = []
+        for name, label in self._labels.items():
+            value = values.get(name)
+            try:
+                codes.append(ABSENT if value is None else label.encode(value))
+            except ValueError as error:
+                raise InputError(f"{where}: label {name!r}: {error}") from error
+        return codes
 
     def plain(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The values as numbers, class names, booleans and `None`; text is read as its label's kind.

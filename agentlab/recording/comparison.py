@@ -14,6 +14,7 @@ from agentlab.recording.episode import Episode
 from agentlab.recording.frames import Frame, frame_hash
 from agentlab.recording.header import episode_file
 from agentlab.recording.writer import ENDED_BY_ENVIRONMENT
+from agentlab.spaces import contains
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def replay(episode: Episode, env: gym.Env[Any, Any]) -> Iterator[Replayed]:
     frame, info = env.reset(seed=episode.seed, options=episode.options)
     yield Replayed(0, frame, 0.0, False, False, info)
     for t, action in enumerate(episode.actions, start=1):
-        if not env.action_space.contains(action):
+        if not contains(env.action_space, action):
             return
         frame, reward, terminated, truncated, info = env.step(action)
         yield Replayed(t, frame, float(reward), bool(terminated), bool(truncated), info)
@@ -135,7 +136,7 @@ class _Recorded:
         values = replayed.info.get("labels", {})
         found = schema.encode(values, f"{self._episode.recording.env_id}: frame {replayed.t}")
         recorded = self._labels[replayed.t]
-        if np.array_equal(recorded, found, equal_nan=True):
+        if recorded.tobytes() == found.tobytes() or np.array_equal(recorded, found, equal_nan=True):
             return None
         before, now = schema.decode(recorded), schema.decode(found)
         name = next(name for name in schema if before[name] != now[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 from agentlab.errors import InputError
 from agentlab.labels import ABSENT
 from agentlab.recording.added_labels import FrameLabels, apply_added_labels, read_added_labels
+from agentlab.recording.frame_file import FrameFile, FrameReader
 from agentlab.recording.frames import Frame, decode_png, encode_png, is_intact_png
 from agentlab.recording.header import OWN_KEY, episode_file, episode_folder
 from agentlab.recording.predictions import Predictions, read_predictions
@@ -139,7 +140,8 @@ class Episode:
 
     def encoded_frame(self, t: int) -> bytes:
         """Frame t as stored: a PNG (raw pixels where `Recording.stores_png` is false)."""
-        return next(self._stored_frames([t]))
+        with FrameReader() as reader:
+            return reader.read(reader.ask_for(self.frame_file, self._checked(t)))
 
     def png(self, t: int) -> bytes:
         """Frame t as PNG: as stored, where the recording stores PNG; `InputError` where PNG holds no such frames."""
@@ -154,24 +156,45 @@ class Episode:
 
     def frame(self, t: int) -> Frame:
         """Frame t, uint8 of shape `Recording.frame_shape`; `InputError` when its bytes are damaged."""
-        return self._decoded(t, self.encoded_frame(t))
+        frame: Frame = self.frames([t])[0]
+        return frame
 
     def undamaged_frame(self, t: int) -> Frame | None:
         """Frame t, `None` if any of its bytes is damaged."""
         stored = self.encoded_frame(t)
         if self.recording.stores_png and not is_intact_png(stored):
             return None
+        frame = np.empty(self.recording.frame_shape, dtype=np.uint8)
         try:
-            return self._decoded(t, stored)
+            self.decode(t, stored, frame)
         except InputError:
             return None
+        return frame
 
     def frames(self, ts: Sequence[int] | npt.NDArray[np.integer]) -> Frame:
         """The frames at `ts`, shape (len(ts), *frame_shape)."""
         frames = np.empty((len(ts), *self.recording.frame_shape), dtype=np.uint8)
-        for position, (t, stored) in enumerate(zip(ts, self._stored_frames(ts), strict=True)):
-            frames[position] = self._decoded(int(t), stored)
+        steps = [self._checked(int(t)) for t in ts]
+        with FrameReader() as reader:
+            asked_for = [reader.ask_for(self.frame_file, t) for t in steps]
+            for t, span, frame in zip(steps, asked_for, frames, strict=True):
+                self.decode(t, reader.read(span), frame)
         return frames
+
+    @property
+    def frame_file(self) -> FrameFile:
+        """Where its frames are stored."""
+        return self.recording.frame_file(self.index)
+
+    def decode(self, t: int, stored: bytes, frame: Frame) -> None:
+        """Decodes frame t, as stored, into `frame`; `InputError` when its bytes are damaged."""
+        try:
+            if self.recording.stores_png:
+                decode_png(stored, frame)
+            else:
+                frame[...] = np.frombuffer(stored, dtype=np.uint8).reshape(frame.shape)
+        except ValueError as error:
+            raise InputError(f"{self._file}: episode {self.index}, step {t}, field 'frame': {error}") from error
 
     def __repr__(self) -> str:
         return f"<Episode {self.index} of {self.recording.path}: {self.n_steps} steps>"
@@ -202,17 +225,6 @@ class Episode:
     def _steps(self, name: str) -> npt.NDArray[Any]:
         values: npt.NDArray[Any] = self._column(name).to_numpy(zero_copy_only=False)
         return values[: self.n_steps]
-
-    def _stored_frames(self, ts: Sequence[int] | npt.NDArray[np.integer]) -> Iterator[bytes]:
-        return self.recording.frame_file(self.index).read(self._checked(int(t)) for t in ts)
-
-    def _decoded(self, t: int, stored: bytes) -> Frame:
-        try:
-            if self.recording.stores_png:
-                return decode_png(stored, self.recording.frame_shape)
-            return np.frombuffer(stored, dtype=np.uint8).reshape(self.recording.frame_shape).copy()
-        except ValueError as error:
-            raise InputError(f"{self._file}: episode {self.index}, step {t}, field 'frame': {error}") from error
 
     def _checked(self, t: int) -> int:
         if not 0 <= t < self.n_frames:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+TELLS_AHEAD = hasattr(os, "posix_fadvise")
+"""Whether a disk can be told what will be read; macOS has no such call."""
+
+Span: TypeAlias = tuple[int, int, int]
+"""A file descriptor, a number of bytes, and the position of the first."""
 
 
 class FrameFile:
@@ -16,18 +22,38 @@ class FrameFile:
 
     def __init__(self, path: Path, positions: npt.NDArray[np.int64]) -> None:
         """`positions[t]` is where frame t begins in the file, and one more where the last one ends."""
-        self._path = path
-        self._positions = positions
+        self.path = str(path)
+        self.positions = positions.data
 
-    def read(self, ts: Iterable[int]) -> Iterator[bytes]:
-        """The bytes of the frames `ts`, each as it is asked for; fewer than there should be if the file was cut."""
-        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            for t in ts:
-                start, end = self._positions[t : t + 2].tolist()
-                yield os.pread(descriptor, end - start, start)
-        finally:
+
+class FrameReader:
+    """Reads frames of one or many files, which it closes together; the disk reads all that it is asked for at once."""
+
+    def __init__(self) -> None:
+        self._descriptors: dict[str, int] = {}
+        self._ended = -1
+
+    def __enter__(self) -> FrameReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors.values():
             os.close(descriptor)
+
+    def ask_for(self, file: FrameFile, t: int) -> Span:
+        """Begins to read a frame."""
+        descriptor = self._descriptors.get(file.path)
+        if descriptor is None:
+            descriptor = self._descriptors[file.path] = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        start, end = file.positions[t], file.positions[t + 1]
+        if TELLS_AHEAD and start != self._ended:  # what follows the frame before is read ahead in any case
+            os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_WILLNEED)
+        self._ended = end
+        return descriptor, end - start, start
+
+    def read(self, asked_for: Span) -> bytes:
+        """The frame's bytes, fewer than there should be if the file was cut."""
+        return os.pread(*asked_for)
 
 
 def positions_of_binary(column: pa.Array, file: pa.Buffer) -> npt.NDArray[np.int64]:

@@ -8,7 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from agentlab.recording.episode import Episode
+from agentlab.recording.frame_file import FrameReader
 from agentlab.recording.frames import Frame
+
+READ_AT_ONCE = 256
+"""Frames that are read together: as many files may be open, of the 1,024 that a process may have."""
 
 Indices = npt.NDArray[np.int64]
 
@@ -31,12 +35,17 @@ class FrameIndex:
         return of_episode, numbers - self.starts[of_episode]
 
     def frames(self, numbers: Indices) -> Frame:
-        """The frames with these numbers, uint8 `(n, *frame_shape)`; each episode's file is opened once."""
+        """The frames with these numbers, uint8 `(n, *frame_shape)`; the disk reads many of them at once."""
         of_episode, ts = self.locate(numbers)
         frames = np.empty((len(numbers), *self.episodes[0].recording.frame_shape), dtype=np.uint8)
-        order = np.argsort(of_episode, kind="stable")
-        firsts = np.flatnonzero(np.diff(of_episode[order], prepend=-1))
-        for chosen in np.split(order, firsts[1:]):
-            if len(chosen):
-                frames[chosen] = self.episodes[of_episode[chosen[0]]].frames(ts[chosen])
+        for first in range(0, len(numbers), READ_AT_ONCE):
+            part = slice(first, first + READ_AT_ONCE)
+            self._read(of_episode[part].tolist(), ts[part].tolist(), frames[part])
         return frames
+
+    def _read(self, of_episode: list[int], ts: list[int], frames: Frame) -> None:
+        with FrameReader() as reader:
+            episodes = [self.episodes[index] for index in of_episode]
+            asked_for = [reader.ask_for(episode.frame_file, t) for episode, t in zip(episodes, ts, strict=True)]
+            for episode, t, span, frame in zip(episodes, ts, asked_for, frames, strict=True):
+                episode.decode(t, reader.read(span), frame)

@@ -18,6 +18,7 @@ from agentlab.recording.writer import (
     ENDED_BY_MAX_STEPS,
     RecordingWriter,
 )
+from agentlab.spaces import contains
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Take:
 
     def _require_action(self, action: Any) -> Any:
         writer = self._session.writer
-        if writer.header.action_space.contains(action):
+        if contains(writer.header.action_space, action):
             return action
         raise InputError(
             f"{writer.path}: episode with seed {self._seed}, step {self._episode.n_steps}: action: expected one in "

@@ -64,16 +64,12 @@ def column_type(space: spaces.Space[Any]) -> pa.DataType:
     return pa.from_numpy_dtype(space.dtype)
 
 
-def to_value(space: spaces.Space[Any], value: Any) -> Any:
-    """One value of the space in the form from which Arrow makes a `column_type`."""
+def to_column(space: spaces.Space[Any], values: npt.NDArray[Any]) -> pa.Array:
+    """Values of the space, shape (rows, *space.shape), as a column of `column_type`."""
+    flat = pa.array(values.reshape(-1))
     if isinstance(space, _FLAT_SPACES):
-        return np.asarray(value, dtype=space.dtype).reshape(-1)
-    return int(value)
-
-
-def zero(space: spaces.Space[Any]) -> Any:
-    """The zeros with which Minari fills the action after the last step, as `to_value` gives them."""
-    return to_value(space, np.zeros(space.shape or (), dtype=space.dtype))
+        return pa.FixedSizeListArray.from_arrays(flat, type=column_type(space))
+    return flat
 
 
 def from_column(space: spaces.Space[Any], column: pa.Array) -> npt.NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +10,43 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from agentlab.errors import InputError
 from agentlab.recording.frame_index import FrameIndex
 
 if TYPE_CHECKING:
     from agentlab.recording.reader import Recording
+
+
+class Row(Mapping[str, Tensor]):
+    """One row of a batch that is there already, which a `DataLoader` takes as it is instead of stacking its rows."""
+
+    __slots__ = ("columns", "position")
+
+    def __init__(self, columns: dict[str, Tensor], position: int) -> None:
+        self.columns, self.position = columns, position
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.columns[name][self.position]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def _collate(rows: list[Row], **_: Any) -> dict[str, Tensor]:
+    """The batch that the rows are all of, in their order, or one made of them."""
+    columns = rows[0].columns
+    whole = len(rows) == len(next(iter(columns.values())))
+    if whole and all(row.columns is columns and row.position == place for place, row in enumerate(rows)):
+        return columns
+    return {name: torch.stack([row[name] for row in rows]) for name in columns}
+
+
+default_collate_fn_map[Row] = _collate
 
 
 class RecordedFrames(Dataset[dict[str, Tensor]]):
@@ -35,9 +66,9 @@ class RecordedFrames(Dataset[dict[str, Tensor]]):
         return len(self._index)
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        return self.__getitems__([_from_start(number, len(self))])[0]
+        return dict(self.__getitems__([_from_start(number, len(self))])[0])
 
-    def __getitems__(self, numbers: Sequence[int]) -> list[dict[str, Tensor]]:
+    def __getitems__(self, numbers: Sequence[int]) -> list[Row]:
         chosen = np.asarray(numbers, dtype=np.int64)
         of_episode, steps = self._index.locate(chosen)
         columns = {
@@ -47,7 +78,7 @@ class RecordedFrames(Dataset[dict[str, Tensor]]):
         }
         if self.labels is not None:
             columns["labels"] = self.labels[torch.from_numpy(chosen)]
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return [Row(columns, position) for position in range(len(numbers))]
 
 
 class CloningPairs(Dataset[tuple[Tensor, Tensor]]):

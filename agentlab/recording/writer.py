@@ -25,7 +25,7 @@ from agentlab.recording.header import (
     metadata_file,
     read_metadata,
 )
-from agentlab.recording.rows import MAX_ROWS, RowMaker, stored_rows
+from agentlab.recording.rows import MAX_ROWS, STREAM_SCHEMA, RowMaker, stored_rows
 from agentlab.recording.stream import RowStream, read_whole_rows
 
 ENDED_BY_ENVIRONMENT = "environment"
@@ -51,8 +51,11 @@ class RunningEpisode:
         if self.n_steps + 1 >= MAX_ROWS:
             raise InputError(f"{where}: expected at most {MAX_ROWS - 1} steps (Minari reads no more), found another")
         row = self._rows.step(action, frame, reward, terminated, truncated, info, where)
-        with _room_on_disk(self._writer.path):
+        try:
             self._stream.append(row)
+        except OSError as error:
+            _tell_if_full(error, self._writer.path)
+            raise
         self.n_steps += 1
 
     def commit(self, ended_by: str = ENDED_BY_ENVIRONMENT) -> None:
@@ -110,7 +113,7 @@ class RecordingWriter:
         row = self._rows.first(frame, info, f"{where}, reset")
         about = {"uuid": str(uuid.uuid4()), "seed": seed, "options": options, "provenance": provenance}
         with _room_on_disk(self.path):
-            stream = RowStream(self._inprogress / f"{about['uuid']}.arrows", self._rows.schema, about)
+            stream = RowStream(self._inprogress / f"{about['uuid']}.arrows", STREAM_SCHEMA, about)
             stream.append(row)
         return RunningEpisode(self, stream, self._rows, where)
 
@@ -162,9 +165,8 @@ class RecordingWriter:
         return metadata
 
     def _write_episode(self, folder: Path, rows: pa.RecordBatch, about: dict[str, Any], ended_by: str) -> None:
-        ended = rows.column("terminations")[-1].as_py() or rows.column("truncations")[-1].as_py()
+        stored, ended = stored_rows(rows, self.header)
         ended_by = ENDED_BY_ENVIRONMENT if ended else ended_by
-        stored = stored_rows(rows, self.header, cut=not ended)
         file = folder / "part-0.arrow"
         with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, stored.schema) as writer:
             writer.write_batch(stored)
@@ -221,13 +223,18 @@ def _room_on_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, InputError) as error:
-        cause = error.__cause__ if isinstance(error, InputError) else error
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                f"{path}: the disk is full; finished episodes are kept; make room and go on with --append, which "
-                "recovers the running one up to its last whole row"
-            ) from error
+        _tell_if_full(error, path)
         raise
+
+
+def _tell_if_full(error: OSError | InputError, path: Path) -> None:
+    """Raises an `InputError` that says what to do, where a full disk caused the error."""
+    cause = error.__cause__ if isinstance(error, InputError) else error
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise InputError(
+            f"{path}: the disk is full; finished episodes are kept; make room and go on with --append, which "
+            "recovers the running one up to its last whole row"
+        ) from error
 
 
 def _create(path: Path, header: Header, force: bool) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from agentlab.artefact import require_absent, write_json
 from agentlab.evaluate import first_evaluation_seed
 from agentlab.report.source import PLAYBACK_FILE, PLAYBACK_FOLDER
-from agentlab.report.thoughts import encoded_columns, thoughts_of
+from agentlab.report.thoughts import encoded_columns, values_and_kind
 
 if TYPE_CHECKING:
     from agentlab.extractor import FrozenExtractor
@@ -68,15 +68,12 @@ def record_playback(agent: Agent, run: Path, *, seed: int = 0, max_steps: int = 
         )
     finally:
         env.close()
-    predicted = _predicted(agent.extractor, Recording(run / PLAYBACK_FOLDER)[0])
-    thoughts = thoughts_of(np.asarray(policy.values, dtype=np.float64), predicted)
     written = {
         "format_version": 1,
         "action_names": agent.action_names,
-        "values": thoughts.values,
-        "values_kind": thoughts.values_kind,
+        **values_and_kind(np.asarray(policy.values, dtype=np.float64)),
         "label_schema": agent.extractor.label_schema.to_dict(),
-        "predicted": thoughts.predicted,
+        "predicted": _predicted(agent.extractor, Recording(run / PLAYBACK_FOLDER)[0]),
     }
     write_json(run / PLAYBACK_FILE, written)
 

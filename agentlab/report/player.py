@@ -117,7 +117,7 @@ class PlayerData:
 
     def _happenings(self, episode: Episode, percepts: Percepts) -> dict[str, Any]:
         """Actions, rewards and values have one entry a step, labels one a frame; numbers are rounded for a page."""
-        thoughts = self._onlooker.think(percepts)
+        thoughts = self._onlooker.think(episode, percepts)
         schema = self._recording.label_schema
         true = encoded_columns(schema, episode.labels) if schema else {}
         return {
@@ -125,7 +125,14 @@ class PlayerData:
             "rewards": np.asarray(episode.rewards, dtype=float).round(6).tolist(),
             "values": thoughts.values,
             "valuesKind": thoughts.values_kind,
-            "labels": [{"true": true.get(name), "predicted": thoughts.predicted.get(name)} for name in self._labels],
+            "labels": [
+                {
+                    "true": true.get(name),
+                    "predicted": thoughts.predicted.get(name),
+                    "confidences": thoughts.confidences.get(name),
+                }
+                for name in self._labels
+            ],
         }
 
 
@@ -153,7 +160,7 @@ def _first_action(space: spaces.Space[Any]) -> int:
 
 def _kind(label: Label) -> dict[str, Any]:
     if isinstance(label, Number):
-        return {"kind": "number", "span": label.high - label.low, "unit": label.unit}
+        return {"kind": "number", "span": label.high - label.low, "tolerance": label.tolerance, "unit": label.unit}
     if isinstance(label, Category):
         return {"kind": "category", "classes": list(label.classes)}
     return {"kind": "flag"}

@@ -14,7 +14,7 @@ from agentlab.report.document import document
 from agentlab.report.markup import Html, counted, definitions, join, number, table, tag
 from agentlab.report.player import PLAYER_SCRIPTS, PLAYER_STYLE, PlayerData, ending, player_elements
 from agentlab.report.sections import section
-from agentlab.report.thoughts import Nobody
+from agentlab.report.thoughts import Nobody, Reminder
 
 if TYPE_CHECKING:
     from agentlab.recording import Episode, Recording, Verification
@@ -31,15 +31,16 @@ def write_recording_page(
 ) -> dict[str, Any]:
     """Writes a page of the episodes of these numbers, or all, to `file`, and says what it holds.
 
-    With an `onlooker` it shows what a run makes of each frame; with a `verification` the recorded frames beside those
-    stepped again, the episode that differs among them. Damaged frames are black and said to be. Raises `InputError` for
-    unreadable files, and when the page cannot be written.
+    It shows what the `onlooker` makes of each frame, else the stored predictions; with a `verification` the recorded
+    frames beside those stepped again, the episode that differs among them. Damaged frames are black and said to be.
+    Raises `InputError` for unreadable files, and when the page cannot be written.
     """
     shown = list(range(len(recording)) if episodes is None else episodes)
     if verification and verification.difference:
         shown = sorted({*shown, verification.difference.episode})
     n_frames = sum(recording[index].n_frames for index in shown)
-    before, after = _document(recording, shown, onlooker or Nobody(), verification)
+    onlooker = onlooker or Reminder(recording)
+    before, after = _document(recording, shown, onlooker, verification)
     comparing: AbstractContextManager[Comparison | None] = nullcontext()
     if verification:
         comparing = comparison(recording, verification)
@@ -66,7 +67,7 @@ def _document(
     if len(shown) < len(recording):
         held.append(f"{len(shown)} of the episodes are on this page")
     if onlooker.name:
-        held.append(f"values and predictions are those of {onlooker.name}")
+        held.append(f"{onlooker.gives} are those of {onlooker.name}")
     return document(
         title=f"{recording.env_id} · agentlab recording {name}",
         header=join(tag("h1", recording.env_id), tag("p", f"agentlab recording {name}: {'; '.join(held)}")),

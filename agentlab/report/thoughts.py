@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,24 +16,27 @@ from agentlab.labels import LabelSchema
 if TYPE_CHECKING:
     from agentlab.extractor import FrozenExtractor
     from agentlab.head import Agent
-    from agentlab.recording import Recording
+    from agentlab.recording import Episode, Recording
 
 Percepts: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Thoughts:
-    """Of one episode: `values` has a row a step, or none; `predicted` an encoded label a frame, `None` where absent."""
+    """Of one episode: `values` has a row a step, or none; `predicted` an encoded label a frame, `None` where absent,
+    and `confidences`, where they are known, how sure each of these is, in percent."""
 
     values: list[list[float]] = field(default_factory=list)
     values_kind: str = "value"
     predicted: Mapping[str, list[float | None]] = field(default_factory=dict)
+    confidences: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 class Nobody:
     """Looks at a recording and thinks nothing of it."""
 
     name = ""
+    gives = "predictions"
     action_names: list[str] | None = None
     label_schema: Mapping[str, Any] = {}
 
@@ -41,7 +44,7 @@ class Nobody:
         """What is kept of frames `(n, *frame_shape)` until `think`, `(n, n_percepts)`."""
         return np.empty((len(frames), 0), np.float32)
 
-    def think(self, percepts: Percepts) -> Thoughts:  # noqa: ARG002
+    def think(self, episode: Episode, percepts: Percepts) -> Thoughts:  # noqa: ARG002
         """The thoughts of an episode, from what was seen of all its frames."""
         return Thoughts()
 
@@ -55,8 +58,32 @@ class Memory(Nobody):
         self.label_schema = LabelSchema.from_dict(playback["label_schema"], "playback.json") if predicted else {}
         self._thoughts = Thoughts(playback.get("values") or [], playback.get("values_kind", "value"), predicted)
 
-    def think(self, percepts: Percepts) -> Thoughts:  # noqa: ARG002
+    def think(self, episode: Episode, percepts: Percepts) -> Thoughts:  # noqa: ARG002
         return self._thoughts
+
+
+class Reminder(Nobody):
+    """The predictions that are stored beside the episodes of a recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        """Raises `InputError` where episodes have predictions of different extractors."""
+        source = None
+        for episode in recording:
+            stored = episode.predictions
+            if stored is None:
+                continue
+            if source is None:
+                source, self.name, self.label_schema = stored.source, stored.source["path"], stored.schema
+            elif stored.source["sha256"] != source["sha256"] or stored.schema != self.label_schema:
+                raise InputError(
+                    f"{recording.path}: expected predictions of one extractor, found those of {self.name} and, in "
+                    f"episode {episode.index}, of {stored.source['path']}; "
+                    f"make them anew with  agentlab label {recording.path} --from extractor RUN"
+                )
+
+    def think(self, episode: Episode, percepts: Percepts) -> Thoughts:  # noqa: ARG002
+        stored = episode.predictions
+        return Thoughts() if stored is None else _readings(stored.schema, stored.labels, stored.confidences)
 
 
 class Onlooker(Nobody):
@@ -65,7 +92,8 @@ class Onlooker(Nobody):
     def __init__(self, name: str, extractor: FrozenExtractor, agent: Agent | None = None) -> None:
         self.name = name
         self.label_schema = extractor.label_schema
-        self.action_names = agent.action_names if agent else None
+        if agent is not None:
+            self.action_names, self.gives = agent.action_names, "values and predictions"
         self._extractor, self._agent = extractor, agent
 
     @classmethod
@@ -92,18 +120,21 @@ class Onlooker(Nobody):
         return cls(str(run), agent.extractor, agent)
 
     def see(self, frames: npt.NDArray[np.uint8]) -> Percepts:
-        return self._extractor.percepts(frames, self._agent.meta["sees"] if self._agent else "labels")
+        return self._extractor.percepts(frames, "all")
 
-    def think(self, percepts: Percepts) -> Thoughts:
-        values = self._agent.values_of_episode(percepts) if self._agent else None
-        predicted = encoded_columns(self.label_schema, self._extractor.labels_of(percepts))
-        return Thoughts(predicted=predicted) if values is None else thoughts_of(values[:-1], predicted)
+    def think(self, episode: Episode, percepts: Percepts) -> Thoughts:  # noqa: ARG002
+        readings = _readings(self._extractor.label_schema, *self._extractor.labels_with_confidence_of(percepts))
+        if self._agent is None:
+            return readings
+        seen = percepts[:, : self._extractor.n_percepts(self._agent.meta["sees"])]
+        values = self._agent.values_of_episode(seen)
+        return readings if values is None else replace(readings, **values_and_kind(values[:-1]))
 
 
-def thoughts_of(values: npt.NDArray[np.floating], predicted: Mapping[str, list[float | None]]) -> Thoughts:
-    """Thoughts with values `(n_steps, n_actions)`, or none, rounded to what a page shows."""
+def values_and_kind(values: npt.NDArray[np.floating]) -> dict[str, Any]:
+    """The fields of `Thoughts` for values `(n_steps, n_actions)`, or none, rounded to what a page shows."""
     rounded = [[float(f"{value:.6g}") for value in row] for row in values.tolist()]
-    return Thoughts(rounded, "probability" if _are_probabilities(values) else "value", predicted)
+    return {"values": rounded, "values_kind": "probability" if _are_probabilities(values) else "value"}
 
 
 def encoded_columns(schema: Mapping[str, Any], rows: npt.NDArray[np.float32]) -> dict[str, list[float | None]]:
@@ -111,6 +142,11 @@ def encoded_columns(schema: Mapping[str, Any], rows: npt.NDArray[np.float32]) ->
     codes = rows.astype(float).round(3).astype(object)
     codes[np.isnan(rows)] = None
     return dict(zip(schema, codes.T.tolist(), strict=True))
+
+
+def _readings(schema: LabelSchema, labels: npt.NDArray[np.float32], confidences: npt.NDArray[np.float32]) -> Thoughts:
+    percent = (100 * confidences).round().astype(int).T.tolist()
+    return Thoughts(predicted=encoded_columns(schema, labels), confidences=dict(zip(schema, percent, strict=True)))
 
 
 def _are_probabilities(values: npt.NDArray[np.floating]) -> bool:

@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import multiprocessing
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,9 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
     """The environment for an id; Atari games with `AtariPreprocessing` (84x84, grey, 4 frames a step) and labels,
     CarRacing with labels, and those whose observations are no images, such as MiniGrid's, as they are drawn.
 
-    `kwargs` go to `gymnasium.make`, for Atari games also to `AtariPreprocessing`. Raises Gymnasium's errors for an
-    unknown id, and its `DependencyNotInstalled` for an Atari game without ale-py.
+    `kwargs` go to `gymnasium.make`, for Atari games also to `AtariPreprocessing`, whose `screen_size` may be a list of
+    width and height or text, `"160x210"`, too. Raises Gymnasium's errors for an unknown id, and its
+    `DependencyNotInstalled` for an Atari game without ale-py.
     """
     if render_mode is not None:
         kwargs["render_mode"] = render_mode
@@ -44,6 +46,8 @@ def make(env_id: str, *, render_mode: str | None = None, **kwargs: Any) -> gym.E
         return env if shows_images(env.observation_space) else seen_as_drawn(env, env_id, kwargs)
     options = ATARI_DEFAULTS | kwargs
     preprocessing = {name: options.pop(name) for name in _PREPROCESSING & options.keys()}
+    if "screen_size" in preprocessing:
+        preprocessing["screen_size"] = _screen_size(preprocessing["screen_size"])
     max_episode_steps = options.pop("max_episode_steps", None)
     env = gym.make(env_id, **{"frameskip": 1} | options)
     labelled = AtariLabels.knows(env)
@@ -102,6 +106,13 @@ def _spec(env_id: str) -> EnvSpec:
             message = f"{env_id}: ale-py is not installed: run  pip install 'agentlab[atari]'"
             raise gym.error.DependencyNotInstalled(message) from error
     return gym.spec(name)
+
+
+def _screen_size(size: Any) -> Any:
+    """What `AtariPreprocessing` takes for a size as JSON or text have it; it checks the rest."""
+    if isinstance(size, str) and re.fullmatch(r"[0-9]{1,5}x[0-9]{1,5}", size):
+        size = [int(pixels) for pixels in size.split("x")]
+    return tuple(size) if isinstance(size, list) else size
 
 
 def _is_atari(spec: EnvSpec) -> bool:

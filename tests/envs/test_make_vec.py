@@ -187,6 +187,18 @@ def test_arguments_win_over_the_defaults() -> None:
     assert env.unwrapped.ale.getEpisodeFrameNumber() == before + 2  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("size", [(160, 210), [160, 210], "160x210"])
+def test_screens_are_of_any_width_and_height(size: Any) -> None:
+    env = agentlab_envs.make("ALE/Pong-v5", screen_size=size, grayscale_obs=False)
+    assert env.reset(seed=0)[0].shape == (210, 160, 3)
+
+
+@pytest.mark.parametrize("size", ["160", "160x", "axb", [160], "0x0"])
+def test_other_sizes_are_refused(size: Any) -> None:
+    with pytest.raises(ValueError, match="screen_size"):
+        agentlab_envs.make("ALE/Pong-v5", screen_size=size)
+
+
 def test_a_users_environment_is_found_in_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "users_games.py").write_text(
         "import gymnasium\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,12 +14,14 @@ from hypothesis import strategies as st
 
 from agentlab.extractor.dataset import BATCHES_AHEAD, FrameDataset, split
 from agentlab.recording import Recording
+from agentlab.recording.frame_file import FrameFile
 
 
 class PretendEpisode:
-    """Frames that say which episode and time they are of; counts how many were decoded."""
+    """Frames of two pixels that say which episode and time they are of; counts how many were decoded."""
 
     decoded = 0
+    file: Path
 
     def __init__(self, index: int, n_frames: int) -> None:
         self.index, self.n_frames = index, n_frames
@@ -26,11 +29,21 @@ class PretendEpisode:
         self.recording = SimpleNamespace(frame_shape=(2,))
         self.labelled = np.ones(n_frames, bool)
 
-    def frames(self, ts: Any) -> Any:
-        assert min(ts) >= 0
-        assert max(ts) < self.n_frames
-        PretendEpisode.decoded += len(ts)
-        return np.array([[self.index, t] for t in ts], np.uint8)
+    @property
+    def frame_file(self) -> FrameFile:
+        return FrameFile(self.file, 512 * self.index + 2 * np.arange(self.n_frames + 1))
+
+    def decode(self, t: int, stored: bytes, frame: Any) -> None:
+        assert 0 <= t < self.n_frames
+        PretendEpisode.decoded += 1
+        frame[:] = np.frombuffer(stored, np.uint8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stored_frames(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The 256 frames of each of 256 episodes, one after the other."""
+    PretendEpisode.file = tmp_path_factory.mktemp("frames") / "frames"
+    PretendEpisode.file.write_bytes(np.stack(np.divmod(np.arange(256 * 256), 256), axis=1).astype(np.uint8).tobytes())
 
 
 def pretend(lengths: list[int]) -> list[Any]:
@@ -167,7 +180,7 @@ class TestFrameDataset:
 
     def test_passes_on_what_goes_wrong_while_decoding(self, monkeypatch: pytest.MonkeyPatch):
         frames = FrameDataset(pretend([5, 5]))
-        monkeypatch.setattr(PretendEpisode, "frames", lambda *_: 1 / 0)
+        monkeypatch.setattr(PretendEpisode, "decode", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             list(frames.batches(np.arange(10), 5))
 

@@ -154,7 +154,7 @@ class TestLoading:
         ("change", "said"),
         [
             ({"kind": "head"}, "field 'kind': expected 'extractor', found 'head'"),
-            ({"format_version": 1}, "field 'format_version': this agentlab reads 4, found 1"),
+            ({"format_version": 1}, "field 'format_version': this agentlab reads 5, found 1"),
             ({"architecture": None}, "field 'architecture'"),
             ({"architecture": {"layers": 3}}, "field 'architecture'"),
             ({"architecture": {"n_features": -1}}, "field 'architecture'"),

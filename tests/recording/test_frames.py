@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,12 +18,38 @@ SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(
 FRAMES = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape))
 
 
+def decoded(png, shape):
+    frame = np.empty(shape, np.uint8)
+    decode_png(png, frame)
+    return frame
+
+
 @given(FRAMES)
 @settings(max_examples=60, deadline=None)
 def test_a_frame_decodes_to_itself(frame):
     png = encode_png(frame)
     assert is_intact_png(png)
-    np.testing.assert_array_equal(decode_png(png, frame.shape), frame)
+    np.testing.assert_array_equal(decoded(png, frame.shape), frame)
+
+
+@given(FRAMES, st.sampled_from([cv2.IMWRITE_PNG_STRATEGY_DEFAULT, cv2.IMWRITE_PNG_STRATEGY_FILTERED]))
+@settings(max_examples=60, deadline=None)
+def test_what_other_programs_encode_is_decoded_too(frame, strategy):
+    in_file_order = frame if frame.ndim == 2 else frame[..., [[0], [], [2, 1, 0], [2, 1, 0, 3]][frame.shape[2] - 1]]
+    png = cv2.imencode(".png", in_file_order, [cv2.IMWRITE_PNG_STRATEGY, strategy])[1].tobytes()
+    np.testing.assert_array_equal(decoded(png, frame.shape), frame)
+
+
+@given(FRAMES, st.data())
+@settings(max_examples=60, deadline=None)
+def test_damaged_pixels_are_never_taken_for_others(frame, data):
+    png = bytearray(encode_png(frame))
+    png[data.draw(st.integers(41, len(png) - 17))] ^= data.draw(st.integers(1, 255))
+    try:
+        found = decoded(bytes(png), frame.shape)
+    except ValueError:
+        return
+    np.testing.assert_array_equal(found, frame)
 
 
 def test_colours_are_in_the_order_that_other_programs_read(tmp_path):
@@ -59,4 +86,4 @@ def test_the_hash_tells_apart_pixels_and_shapes():
 @pytest.mark.parametrize("data", [b"", b"no image", encode_png(np.zeros((3, 3), np.uint8))])
 def test_what_does_not_decode_to_the_shape_is_a_value_error(data):
     with pytest.raises(ValueError, match="garbled"):
-        decode_png(data, (4, 4))
+        decoded(data, (4, 4))

@@ -16,7 +16,7 @@ from damage import change
 from test_player import Priced, colours
 from tiny import SQUARE, recorded
 
-from agentlab.recording import Episode, Recording, verify
+from agentlab.recording import Episode, Recording, store_predictions, verify
 from agentlab.report import write_recording_page
 from agentlab.report.thoughts import Memory
 
@@ -284,10 +284,23 @@ class TestLabelsOfEveryKind:
         )
         with opened(browser, (tmp_path / "page.html").as_uri()) as page:
             assert page.get_attribute("#label-line .predicted", "d")
-            for frame, wrong in [(4, [0, 1, 2]), (18, [0, 2]), (19, [2]), (21, []), (22, [0])]:
+            for frame, wrong in [(4, [0, 1, 2]), (19, [0, 2]), (20, []), (21, [0])]:
                 go(page, frame)
                 rows = page.locator("#label-rows tr").all()
                 assert [n for n, row in enumerate(rows) if row.get_attribute("class") == "wrong"] == wrong
+
+    def test_stored_predictions_say_how_sure_they_are(self, browser: Any, tmp_path: Path) -> None:
+        recording = colours(tmp_path / "rec", (40, 36), game=Priced)
+        rows = np.tile(np.array([2.0, 1.0, 1.0], np.float32), (31, 1))
+        sure = np.tile(np.array([0.254, 0.999, 1.0], np.float32), (31, 1))
+        schema = recording.require_labels()
+        store_predictions(recording.path, schema, {0: (rows, sure)}, path=Path("eye"), sha256="a" * 64)
+        write_recording_page(Recording(tmp_path / "rec"), tmp_path / "page.html")
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            go(page, 20)
+            said = page.locator("#label-rows td:nth-child(3)").all_inner_texts()
+            assert said == ["2 25%", "play 100%", "yes 100%"]
+            assert page.is_visible("#confidence-note")
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import Command
 from damage import change, damage_frame
 from test_player import colours
 from test_run_report import Checker
 
 from agentlab.errors import InputError
-from agentlab.recording import Recording, verify
+from agentlab.recording import Recording, store_predictions, verify
 from agentlab.report import write_recording_page
 
 
@@ -66,6 +67,36 @@ def test_what_a_recording_holds_cannot_inject_html(catch: Path, tmp_path: Path):
     page = (tmp_path / "page.html").read_text()
     Checker(page)
     assert nasty not in page
+
+
+def predict(recording: Recording, index: int, sha256: str = "a" * 64) -> np.ndarray:
+    """Stores labels off by one, nine times in ten right, as the predictions of an episode."""
+    labels = recording[index].labels + 1
+    sure = np.full_like(labels, 0.9)
+    schema = recording.require_labels()
+    store_predictions(recording.path, schema, {index: (labels, sure)}, path=Path("runs/mine/extractor"), sha256=sha256)
+    return labels
+
+
+def test_stored_predictions_are_shown_without_a_run(agentlab: Command, catch: Path, tmp_path: Path):
+    recording = Recording(catch)
+    expected = predict(recording, 1)
+    assert agentlab("replay", catch, "--html", tmp_path / "page.html").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "predictions are those of runs/mine/extractor" in page
+    shown = data_of(page, "episode-1")["labels"]
+    assert [label["predicted"] for label in shown] == expected.T.tolist()
+    assert all(label["confidences"] == [90] * recording[1].n_frames for label in shown)
+    assert all(label["predicted"] is None for label in data_of(page, "episode-0")["labels"])
+
+
+def test_predictions_of_two_extractors_are_not_mixed(agentlab: Command, catch: Path, tmp_path: Path):
+    predict(Recording(catch), 0)
+    predict(Recording(catch), 2, sha256="b" * 64)
+    outcome = agentlab("replay", catch, "--html", tmp_path / "page.html")
+    assert outcome.code == 2
+    assert "expected predictions of one extractor" in outcome.err
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_damaged_frames_are_counted_by_episode(catch: Path, tmp_path: Path):

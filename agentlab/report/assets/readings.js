@@ -19,6 +19,7 @@ class Readings {
       : "Bars show how much better than the worst action; a full bar is the largest such difference in the episode. ")
       + "Blue is the action taken, ▸ the one that the run holds best.";
     byId("label-readings").classList.toggle("unpredicted", !episode.labels.some(({ predicted }) => predicted));
+    byId("confidence-note").hidden = !episode.labels.some(({ confidences }) => confidences);
     byId("value-bars").replaceChildren();
     this.bars = (values[0] ?? []).map((_, action) => this.valueBar(action));
   }
@@ -70,6 +71,7 @@ class Readings {
       const values = this.episode.labels[position];
       truth.textContent = values.true ? labelText(label, values.true[frame]) : "unknown";
       predicted.textContent = values.predicted ? labelText(label, values.predicted[frame]) : "–";
+      if (values.confidences) element("span", "confidence", predicted).textContent = ` ${values.confidences[frame]}%`;
       const comparable = values.true && values.predicted;
       row.classList.toggle("wrong", Boolean(comparable) && isWrong(label, values.true[frame], values.predicted[frame]));
     });
@@ -78,5 +80,5 @@ class Readings {
 
 function isWrong(label, truth, predicted) {
   if (truth === null || predicted === null) return (truth === null) !== (predicted === null);
-  return label.kind === "number" ? Math.abs(truth - predicted) > 0.05 * label.span : truth !== predicted;
+  return label.kind === "number" ? Math.abs(truth - predicted) > label.tolerance : truth !== predicted;
 }
