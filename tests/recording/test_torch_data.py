@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from recording_games import Noise, record_noise
 from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecTransposeImage
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Subset, default_collate
 
 from agentlab.errors import InputError
+from agentlab.recording.frame_index import READ_AT_ONCE
 
 
 @pytest.fixture
@@ -37,6 +40,34 @@ def test_a_loader_gives_every_frame_once_with_its_labels(noise):
             np.testing.assert_array_equal(labels, noise[number].labels[step])
             seen.add((number, step))
     assert len(seen) == len(everything(noise)) == noise.total_frames
+
+
+@given(st.lists(st.lists(st.integers(0, 17), min_size=1, max_size=6), min_size=1, max_size=3), st.integers(0, 5))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_rows_of_any_batches_are_collated_as_they_stand(noise, batches, left_out):
+    frames = noise.to_torch()
+    rows = [row for numbers in batches for row in frames.__getitems__(numbers)][left_out:]
+    numbers = [number for each in batches for number in each][left_out:]
+    if rows:
+        batch = default_collate(rows)
+        for name, column in batch.items():
+            np.testing.assert_array_equal(column, torch.stack([frames[number][name] for number in numbers]))
+
+
+def test_a_part_of_it_is_a_dataset_too(noise):
+    chosen = [7, 2, 2, 16]
+    batch = next(iter(DataLoader(Subset(noise.to_torch(), chosen), batch_size=4)))
+    assert torch.equal(batch["frame"], torch.stack([noise.to_torch()[number]["frame"] for number in chosen]))
+    both = DataLoader(ConcatDataset([noise.to_torch(), noise.to_torch()]), batch_size=5)
+    assert sum(len(batch["frame"]) for batch in both) == 2 * noise.total_frames
+
+
+def test_more_frames_than_files_may_be_open_are_read_at_once(noise):
+    numbers = np.random.default_rng(0).integers(0, noise.total_frames, 3 * READ_AT_ONCE + 7)
+    batch = default_collate(noise.to_torch().__getitems__(numbers.tolist()))
+    places = zip(batch["episode"].tolist(), batch["step"].tolist(), strict=True)
+    expected = np.stack([noise[episode].frame(step) for episode, step in places])
+    np.testing.assert_array_equal(batch["frame"], expected)
 
 
 def test_a_loader_s_own_processes_read_it_too(noise):

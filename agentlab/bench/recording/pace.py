@@ -18,7 +18,7 @@ from agentlab.recording import Policy, RandomPolicy, Recording, damages, record,
 
 ENV = "ALE/Pong-v5"
 EPISODES = 8
-ROUNDS = 5
+ROUNDS = 9
 
 
 def measure(
