@@ -66,8 +66,8 @@ def _describer(path: Path) -> Callable[[Path], dict[str, Any]]:
         if path.suffix in by_suffix:
             return by_suffix[path.suffix]
         raise InputError(
-            f"{path}: expected a recording, an extractor, a head, a run, a recipe (.yaml) or a model (.onnx), found a "
-            f"{path.suffix or 'nameless'} file; inspect the folder it is in"
+            f"{path}: expected a recording, an extractor, a head, a run, exported frames, a recipe (.yaml) or a model "
+            f"(.onnx), found a {path.suffix or 'nameless'} file; inspect the folder it is in"
         )
     if (path / "data" / "metadata.json").exists():
         return _recording

@@ -14,7 +14,7 @@ from agentlab.artefact import META, read_json
 from agentlab.bench.drawing import BLUE, GREY, drawn
 from agentlab.bench.runs import Runner, finished, in_game, settings, unrefreshed
 from agentlab.errors import InputError
-from agentlab.extractor.predictors import quality
+from agentlab.extractor.scores import quality
 from agentlab.progress import Progress
 from agentlab.recipe import Recipe
 from agentlab.runfolder import RunFolder

@@ -43,6 +43,8 @@ def read(args: Sequence[str]) -> Options:
     if (options.onnx is None) == (options.minari_hdf5 is None):
         found = "neither" if options.onnx is None else "both"
         raise InputError(f"agentlab export: expected --onnx FILE or --minari-hdf5 DIR, found {found}")
+    if options.minari_hdf5 is not None and options.seed != Options.seed:
+        raise InputError("agentlab export: --seed changes nothing without --onnx")
     return options
 
 

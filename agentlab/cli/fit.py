@@ -89,7 +89,7 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
 
 
 def _score(found: Mapping[str, Any]) -> str:
-    from agentlab.extractor.predictors import quality
+    from agentlab.extractor.scores import quality
 
     measure, value = quality(found)
     score = "not defined: it never changes" if value is None else f"{value:.3f}"

@@ -16,7 +16,8 @@ from agentlab.recipe import Seed
 
 @dataclass(frozen=True, kw_only=True)
 class Options(Common):
-    """Says what a recording, extractor, head or run is, what it was made from, and how well it does.
+    """Says what a recording, extractor, head or run is, what it was made from, and how well it does; or a recipe, an
+    exported model, and exported frames.
 
     $ agentlab inspect runs/pong
     $ agentlab inspect recordings/pong --json

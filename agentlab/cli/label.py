@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentlab.recording import Recording
 
 FileFormat = Literal["csv", "jsonl", "imagefolder", "coco", "label-studio", "cvat"]
-SourceName = Literal["env", "csv", "jsonl", "imagefolder", "coco", "label-studio", "cvat", "extractor"]
+SourceName = Literal["env", FileFormat, "extractor"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +190,11 @@ def _export(options: Options, recording: Recording) -> Result:
     out, format, progress = _given(options.out), str(options.export), on_stderr()
     request = Request(format, schema=_schema(options), folder_label=options.label)
     require_exportable(recording, request, out, force=options.force)
-    frames = all_frames(recording)
+    request = replace(request, frames=all_frames(recording))
     if options.sample is not None:
         frames = choose_frames(recording, options.sample, options.how, seed=options.seed, progress=progress)
-    found = export_frames(recording, replace(request, frames=frames), out, force=options.force, progress=progress)
+        request = replace(request, frames=frames, sampled={"how": options.how, "seed": options.seed})
+    found = export_frames(recording, request, out, force=options.force, progress=progress)
     lines = [f"{out}: {found.frames:,} frames, {found.labelled:,} of them labelled"]
     if options.sample is not None and found.frames < options.sample:
         lines.append(f"no more than {found.frames:,} frames are not labelled by a person yet")

@@ -30,8 +30,9 @@ class Options(Common):
     $ agentlab replay recordings/pong --verify
 
     --verify compares every frame, reward, end and label: exit code 0, or 1 with what has changed since, the usual
-    cause, and the first difference, which --html shows with both frames side by side. Without any of these the
-    episodes are listed.
+    cause, and the first difference, which --html shows with both frames side by side. Labels that label --from
+    extractor predicted are on the page where neither --run nor --extractor is named. Without any of these the episodes
+    are listed.
     """
 
     recording: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="REC")]

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 SOFTENING = 0.1
 """Added to errors, in tolerances, before their logarithm is taken, so that those of nearly nothing are all alike."""
 RIDGE = 10.0
+"""The penalty on squared weights: for features of spread 1 what ten frames weigh."""
 CERTAIN = -30.0
-"""The logarithm of the error predicted of labels for which nothing is known: none."""
+"""The logarithm of the error that is predicted where none was ever seen: e^-30 tolerances."""
 SMALLEST_SPREAD = 1e-3
+"""Of logarithms of errors about those predicted."""
 
 
 class Certainty(nn.Module):

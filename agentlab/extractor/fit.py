@@ -21,8 +21,8 @@ from agentlab.extractor.eye import Eye
 from agentlab.extractor.frozen import FORMAT_VERSION, KIND, WEIGHTS, FrozenExtractor
 from agentlab.extractor.learner import Learner, Seams, StageRunner, StageSampler
 from agentlab.extractor.network import N_COMPONENTS, dropout_probabilities
-from agentlab.extractor.predictors import rightness, scores
 from agentlab.extractor.scoreboard import scoreboard
+from agentlab.extractor.scores import rightness, scores
 from agentlab.fields import to_plain
 from agentlab.labels import LabelSchema, Number
 from agentlab.metrics import MetricsLog, NoMetrics

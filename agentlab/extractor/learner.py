@@ -20,7 +20,7 @@ from agentlab import weights
 from agentlab.extractor.dataset import Batch, FrameDataset
 from agentlab.extractor.erasing import erase
 from agentlab.extractor.eye import Eye
-from agentlab.extractor.predictors import rightness
+from agentlab.extractor.scores import rightness
 from agentlab.progress import Task
 from agentlab.strategies.ledger import Ledger
 

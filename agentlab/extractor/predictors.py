@@ -1,4 +1,4 @@
-"""Label predictors: from a feature vector to each label's value, and the loss and scores of their predictions."""
+"""Label predictors: from a feature vector to each label's value, and the loss of their predictions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from agentlab.extractor.certainty import Certainty
+from agentlab.extractor.scores import is_read
 from agentlab.labels import ABSENT, Category, Flag, LabelSchema, Number
 
 L1_BETA = 0.05
@@ -27,9 +28,6 @@ SELDOM = 0.1
 """Numbers that change in a smaller share of the frames than this weigh less in the loss, in proportion."""
 LIGHTEST = 0.1
 """The least weight of a number."""
-
-READ = 0.5
-"""Labels with a lower score on held-out episodes are not shown to heads."""
 
 
 class LabelPredictors(nn.Module):
@@ -175,7 +173,7 @@ class LabelPredictors(nn.Module):
         the heads see them all the same.
         """
         points = {name for name, label in self.schema.items() if isinstance(label, Number) and label.counts_points}
-        useless = {name for name in self.schema if not _is_read(label_scores.get(name, {}))}
+        useless = {name for name in self.schema if not is_read(label_scores.get(name, {}))}
         useless |= set(counters) | self.board_labels
         left_out = points | useless if points | useless != set(self.schema) else points
         found = [index for index, name in enumerate(self.schema) if name in left_out]
@@ -246,7 +244,7 @@ class LabelPredictors(nn.Module):
     @torch.no_grad()
     def learn_certainty(self, trained_on: tuple[Tensor, Tensor], held_out: tuple[Tensor, Tensor]) -> None:
         """Learns how far numbers are read from what they are, from features `(n, n_features)` and label rows
-        `(n, n_labels)` of each."""
+        `(n, n_labels)` of each; the errors of flags and categories, which tolerate nothing, are not finite."""
         tolerances = self.tolerances.to(self.mean.device)
         errors = [self.distances(self(features), rows) / tolerances for features, rows in (trained_on, held_out)]
         self.certainty.fit(trained_on[0], errors[0], held_out[0], errors[1])
@@ -267,63 +265,3 @@ class LabelPredictors(nn.Module):
                     columns.append(signals[:, span].max(dim=1).values)
         of_value = torch.where(presence > 0, torch.stack(columns, dim=1), 1.0)
         return of_value * (1 + presence.abs()) / 2
-
-
-def rightness(
-    schema: LabelSchema, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]
-) -> npt.NDArray[np.bool_]:
-    """Which labels are read rightly, `(n, n_labels)`: absent where they are, of the right class, numbers within their
-    tolerance."""
-    right = np.isnan(true) & np.isnan(predicted)
-    for column, label in enumerate(schema.values()):
-        error = np.abs(predicted[:, column] - true[:, column])
-        right[:, column] |= error <= (label.tolerance if isinstance(label, Number) else 0)
-    return right
-
-
-def quality(score: Mapping[str, Any]) -> tuple[str, float | None]:
-    """Which measure of a label's score says how well it is read, and its value, None where that cannot be told."""
-    return next(((measure, score[measure]) for measure in ("r2", "accuracy", "f1") if measure in score), ("r2", None))
-
-
-def _is_read(score: Mapping[str, Any]) -> bool:
-    value = quality(score)[1]
-    return value is not None and value >= READ
-
-
-def scores(
-    schema: LabelSchema, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]
-) -> dict[str, dict[str, Any]]:
-    """Per label its kind, its score and the number of frames it was taken on: those where the label has a value.
-
-    R² for numbers, accuracy for categories, F1 for flags; a value predicted to be absent counts as the mean of the
-    true ones or as wrong. A score is None where the frames cannot tell: a label without values, a number or category
-    that never changes, a flag that is always true, or never and never predicted so.
-    """
-    return {
-        name: {"kind": label.to_dict()["kind"], **_score(label, true[:, column], predicted[:, column])}
-        for column, (name, label) in enumerate(schema.items())
-    }
-
-
-def _score(label: Any, true: npt.NDArray[np.float32], predicted: npt.NDArray[np.float32]) -> dict[str, Any]:
-    present = ~np.isnan(true)
-    wanted, found = true[present].astype(np.float64), predicted[present].astype(np.float64)
-    changes = len(np.unique(wanted)) > 1
-    match label:
-        case Number():
-            return {"r2": _r2(wanted, found) if changes else None, "frames": len(wanted)}
-        case Flag():
-            return {"f1": _f1(wanted == 1, np.where(np.isnan(found), wanted != 1, found == 1)), "frames": len(wanted)}
-        case _:
-            return {"accuracy": float((wanted == found).mean()) if changes else None, "frames": len(wanted)}
-
-
-def _r2(wanted: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> float:
-    errors = wanted - np.where(np.isnan(found), wanted.mean(), found)
-    return float(1 - (errors**2).sum() / ((wanted - wanted.mean()) ** 2).sum())
-
-
-def _f1(wanted: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> float | None:
-    positives = int(wanted.sum() + found.sum())
-    return float(2 * (wanted & found).sum() / positives) if positives and not wanted.all() else None

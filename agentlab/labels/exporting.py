@@ -37,6 +37,8 @@ class Request:
     """What there is to label, where the recording does not say."""
     folder_label: str | None = None
     """Asks for class folders of this label."""
+    sampled: Mapping[str, Any] | None = None
+    """How the frames were chosen: `how`, and the `seed` where one has a say; none for all frames."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,13 @@ def _by_image(annotations: Sequence[Annotation]) -> Iterator[list[Annotation]]:
 
 
 def _meta(recording: Recording, request: Request) -> dict[str, Any]:
+    from agentlab import __version__
+
     return {
         "kind": EXPORTED_FRAMES,
         "format_version": FORMAT_VERSION,
+        "agentlab_version": __version__,
+        "sampled": request.sampled,
         "format": request.format,
         "frames": len(request.frames),
         "parents": [{"kind": "recording", "path": str(recording.path), "sha256": recording.fingerprint()}],

@@ -21,6 +21,9 @@ ABSENT = math.nan
 POINTS = "points"
 """The unit of scores."""
 
+KEYS = {"number": ("low", "high", "unit", "tolerance"), "category": ("classes",), "flag": ()}
+"""What the plain form of a label has beside its kind."""
+
 FLAG_TEXTS = {"true": True, "false": False, "1": True, "0": False}
 """How files that hold only text write flags."""
 
@@ -33,11 +36,11 @@ class Number:
     high: float
     unit: str = ""
     tolerated: float | None = None
-    """The largest error that is none; unless given, a hundredth of the range."""
+    """The `tolerance` as it was given."""
 
     @property
     def tolerance(self) -> float:
-        """The largest error of a prediction that does not count as wrong."""
+        """The largest error that does not count as one: as given, or else a hundredth of the range."""
         return (self.high - self.low) / 100 if self.tolerated is None else self.tolerated
 
     @property
@@ -125,6 +128,8 @@ class LabelSchema(Mapping[str, Label]):
     def from_dict(cls, schema: Mapping[str, Any], where: str) -> LabelSchema:
         """The schema in its plain form, `{"ball_x": {"kind": "number", "low": 0, "high": 83}}`; `where` is its source.
 
+        A number may have a `unit` and a `tolerance`, a category has `classes`, a flag nothing more.
+
         Raises `InputError` naming the label, what was expected and what was found.
         """
         if not isinstance(schema, Mapping) or not schema:
@@ -174,7 +179,7 @@ class LabelSchema(Mapping[str, Label]):
         """
         self._require_known(values, where)
         return {
-            name: None if value is None else self[name].decode(self._code(name, value, where, parse=True))
+            name: None if value is None else self[name].decode(self._code(name, value, where))
             for name, value in values.items()
         }
 
@@ -190,10 +195,10 @@ class LabelSchema(Mapping[str, Label]):
             if name not in self._labels:
                 raise InputError(f"{where}: label {name!r} is not in the schema.{nearest(name, self._labels)}")
 
-    def _code(self, name: str, value: Any, where: str, *, parse: bool = False) -> float:
+    def _code(self, name: str, value: Any, where: str) -> float:
         label = self._labels[name]
         try:
-            return label.encode(label.parse(value) if parse and isinstance(value, str) else value)
+            return label.encode(label.parse(value) if isinstance(value, str) else value)
         except ValueError as error:
             raise InputError(f"{where}: label {name!r}: {error}") from error
 
@@ -220,13 +225,14 @@ def _label(spec: Any, where: str) -> Label:
     if not isinstance(spec, Mapping):
         raise InputError(f"{where}: expected a mapping with the key 'kind', found {spec!r}")
     kind = spec.get("kind")
+    if kind not in KEYS:
+        raise InputError(f"{where}: unknown kind {kind!r}.{nearest(str(kind), KEYS)}")
+    for key in spec:
+        if key not in ("kind", *KEYS[kind]):
+            raise InputError(f"{where}: a {kind} has no key {key!r}.{nearest(str(key), KEYS[kind])}")
     if kind == "number":
         return _number(spec, where)
-    if kind == "category":
-        return _category(spec, where)
-    if kind == "flag":
-        return Flag()
-    raise InputError(f"{where}: unknown kind {kind!r}.{nearest(str(kind), ('number', 'category', 'flag'))}")
+    return _category(spec, where) if kind == "category" else Flag()
 
 
 def _number(spec: Mapping[str, Any], where: str) -> Number:
@@ -237,7 +243,8 @@ def _number(spec: Mapping[str, Any], where: str) -> Number:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise InputError(f"{where}: expected finite low < high, found low {low:g}, high {high:g}")
     tolerated = spec.get("tolerance")
-    if tolerated is not None and not (isinstance(tolerated, int | float) and 0 < tolerated < math.inf):
+    is_number = isinstance(tolerated, int | float) and not isinstance(tolerated, bool)
+    if tolerated is not None and not (is_number and 0 < tolerated < math.inf):
         raise InputError(f"{where}: expected a 'tolerance' above 0, found {tolerated!r}")
     return Number(low, high, str(spec.get("unit", "")), None if tolerated is None else float(tolerated))
 

@@ -155,12 +155,12 @@ class Episode:
         return encode_png(self.frame(t))
 
     def frame(self, t: int) -> Frame:
-        """Frame t, uint8 of shape `Recording.frame_shape`; `InputError` when its bytes are damaged."""
+        """Frame t, uint8 of shape `Recording.frame_shape`; `InputError` when it does not decode."""
         frame: Frame = self.frames([t])[0]
         return frame
 
     def undamaged_frame(self, t: int) -> Frame | None:
-        """Frame t, `None` if any of its bytes is damaged."""
+        """Frame t, `None` if any byte of its PNG is damaged; damage of raw pixels only their `frame_hash` shows."""
         stored = self.encoded_frame(t)
         if self.recording.stores_png and not is_intact_png(stored):
             return None
@@ -187,7 +187,7 @@ class Episode:
         return self.recording.frame_file(self.index)
 
     def decode(self, t: int, stored: bytes, frame: Frame) -> None:
-        """Decodes frame t, as stored, into `frame`; `InputError` when its bytes are damaged."""
+        """Decodes frame t, as stored, into `frame`; `InputError` when it does not decode."""
         try:
             if self.recording.stores_png:
                 decode_png(stored, frame)

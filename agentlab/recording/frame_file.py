@@ -1,4 +1,4 @@
-"""Where each frame lies in an episode's file, so that it can be read alone: no file stays open, none stays mapped."""
+"""Where each frame lies in an episode's file, so that it can be read alone: no file stays open."""
 
 from __future__ import annotations
 

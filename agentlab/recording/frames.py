@@ -64,7 +64,10 @@ def decode_png(png: bytes, frame: Frame) -> None:
 
 
 def _unpacked(png: bytes, shape: tuple[int, ...]) -> Frame | None:
-    """A view of the pixels of a PNG that `encode_png` might have written, `None` for any other."""
+    """A view of the pixels of a PNG that `encode_png` might have written, `None` for any other.
+
+    Of checksums that of the pixels is compared; `ValueError` where it does not hold.
+    """
     head = _head(shape)
     at = len(head) + 8
     length, kind = png[at - 8 : at - 4], png[at - 4 : at]

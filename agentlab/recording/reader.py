@@ -1,4 +1,4 @@
-"""Reads recordings: any frame of any episode alone, in memory that does not grow with the recording."""
+"""Reads recordings: any frame of any episode alone; what stays in memory is 8 bytes a frame."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 from agentlab.artefact import read_json
 from agentlab.errors import InputError
 from agentlab.labels import LabelSchema
+from agentlab.recording.added_labels import FILE_NAME as ADDED_LABELS
 from agentlab.recording.episode import Episode
 from agentlab.recording.frame_file import FrameFile, positions_of_binary, positions_of_lists
 from agentlab.recording.header import OWN_KEY, Header, episode_file, episode_folder, metadata_file, read_metadata
@@ -42,6 +43,7 @@ class Recording(Sequence[Episode]):
         self._metadata = read_metadata(self.path)
         self.header = Header.from_metadata(self._metadata, metadata_file(self.path))
         self.total_steps = int(self._metadata["total_steps"])
+        # for episodes: their rows, metadata and frames, as they are asked for
         self.episode_rows = lru_cache(maxsize=_MAPPED_EPISODES)(self._read_rows)
         self.episode_metadata = lru_cache(maxsize=None)(self._read_episode_metadata)
         self.frame_file = lru_cache(maxsize=None)(self._find_frames)
@@ -102,7 +104,7 @@ class Recording(Sequence[Episode]):
         digest = hashlib.sha256(json.dumps(self._metadata[OWN_KEY]["label_schema"]).encode())
         for episode in self:
             digest.update(str(episode.provenance.get("sha256")).encode())
-            added = episode_folder(self.path, episode.index) / "_labels.jsonl"
+            added = episode_folder(self.path, episode.index) / ADDED_LABELS
             digest.update(added.read_bytes() if added.exists() else b"")
         return digest.hexdigest()
 

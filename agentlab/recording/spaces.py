@@ -1,4 +1,4 @@
-"""Gymnasium spaces in the forms a recording needs: JSON, Minari's JSON, and Arrow columns."""
+"""Gymnasium spaces in the forms a recording needs: Minari's JSON, and Arrow columns."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def to_minari_json(space: spaces.Space[Any]) -> str:
 
 
 def column_type(space: spaces.Space[Any]) -> pa.DataType:
-    """The Arrow type in which Minari stores values of the space (but for images)."""
+    """The Arrow type in which Minari stores values of the space, and images that are not PNG."""
     if isinstance(space, _FLAT_SPACES):
         return pa.list_(pa.from_numpy_dtype(space.dtype), int(np.prod(space.shape)))
     return pa.from_numpy_dtype(space.dtype)

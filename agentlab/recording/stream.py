@@ -8,7 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from agentlab.errors import InputError
+
 _ABOUT = b"agentlab"
+FORMAT_VERSION = 2
+"""Of the rows; a stream that another agentlab left is not read."""
 
 
 class RowStream:
@@ -17,7 +21,7 @@ class RowStream:
     def __init__(self, path: Path, schema: pa.Schema, about: dict[str, Any]) -> None:
         self.path = path
         self._file = path.open("wb", buffering=0)
-        self._write(schema.with_metadata({_ABOUT: json.dumps(about)}).serialize())
+        self._write(schema.with_metadata({_ABOUT: json.dumps({"format_version": FORMAT_VERSION, **about})}).serialize())
 
     def append(self, row: pa.RecordBatch) -> None:
         self._write(row.serialize())
@@ -32,12 +36,22 @@ class RowStream:
 
 
 def read_whole_rows(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]] | None:
-    """All whole rows of a stream as one batch, and what it says about itself; `None` when there is no row."""
+    """All whole rows of a stream as one batch, and what it says about itself; `None` when there is no row.
+
+    Raises `InputError` for a stream of another format.
+    """
     try:
         rows, about = _read_all(path)
     except (pa.ArrowException, OSError, ValueError):
         rows, about = _read_up_to_the_cut(path)
-    return (rows.to_batches()[0], about) if rows.num_rows else None
+    if not rows.num_rows:
+        return None
+    if about.get("format_version") != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: a running episode that another version of agentlab left; recover it with that version, or delete "
+            "the file to go on without it"
+        )
+    return rows.to_batches()[0], about
 
 
 def _read_all(path: Path) -> tuple[pa.Table, dict[str, Any]]:

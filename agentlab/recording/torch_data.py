@@ -52,8 +52,9 @@ default_collate_fn_map[Row] = _collate
 class RecordedFrames(Dataset[dict[str, Tensor]]):
     """Every frame of a recording as `{"frame", "episode", "step"}`, and `"labels"` where it has any.
 
-    A frame is uint8 of the recording's `frame_shape`; labels are float32 `(n_labels,)` in the encoding of
-    `LabelSchema`, NaN where absent, held in memory. A `DataLoader` fetches a whole batch at once.
+    A frame is uint8 of the recording's `frame_shape`, `step` its number in the episode; labels are float32
+    `(n_labels,)` in the encoding of `LabelSchema`, NaN where absent, held in memory. A `DataLoader` fetches a whole
+    batch at once.
     """
 
     def __init__(self, recording: Recording) -> None:

@@ -1,4 +1,4 @@
-"""What a trained run makes of recorded frames: a value per action, and the labels it reads off them."""
+"""What a run or an extractor makes of recorded frames: a value per action, and the labels it reads off them."""
 
 from __future__ import annotations
 

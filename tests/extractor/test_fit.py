@@ -24,7 +24,7 @@ from agentlab.extractor.dataset import FrameDataset, split
 from agentlab.extractor.eye import Eye
 from agentlab.extractor.fit import CHECKPOINT, architecture
 from agentlab.extractor.learner import PlainStages, Seams, ShuffledFrames, one_cycle
-from agentlab.extractor.predictors import scores
+from agentlab.extractor.scores import scores
 from agentlab.labels import LabelSchema
 from agentlab.recording import Recording
 

@@ -15,7 +15,8 @@ from sklearn.metrics import accuracy_score, f1_score, r2_score
 from torch.nn import functional as F  # noqa: N812
 
 from agentlab.extractor.certainty import SOFTENING
-from agentlab.extractor.predictors import L1_BETA, LabelPredictors, scores
+from agentlab.extractor.predictors import L1_BETA, LabelPredictors
+from agentlab.extractor.scores import scores
 from agentlab.labels import LabelSchema
 
 SCHEMA = LabelSchema.from_dict(

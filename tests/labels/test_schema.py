@@ -61,6 +61,12 @@ def test_a_value_that_does_not_fit_is_named(values, message):
         ([], "expected a mapping"),
         ({"x": 3}, "test: label 'x': expected a mapping with the key 'kind'"),
         ({"x": {"kind": "numbr", "low": 0, "high": 1}}, "unknown kind 'numbr'. Did you mean 'number'"),
+        (
+            {"x": {"kind": "number", "low": 0, "high": 1, "tolerence": 1}},
+            "no key 'tolerence'. Did you mean 'tolerance'",
+        ),
+        ({"x": {"kind": "number", "low": 0, "high": 1, "tolerance": True}}, "expected a 'tolerance' above 0"),
+        ({"x": {"kind": "flag", "low": 0}}, "a flag has no key 'low'"),
         ({"x": {"kind": "number", "low": 0}}, "expected numbers 'low' and 'high'"),
         ({"x": {"kind": "number", "low": 1, "high": 1}}, "expected finite low < high"),
         ({"x": {"kind": "category", "classes": ["a", "a"]}}, "at least two distinct names"),

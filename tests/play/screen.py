@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
 
 xlib_display = pytest.importorskip("Xlib.display")
 from Xlib import XK, X  # noqa: E402
+from Xlib.error import BadWindow  # noqa: E402
 from Xlib.ext import xtest  # noqa: E402
 from Xlib.protocol.event import ClientMessage  # noqa: E402
 
@@ -95,7 +96,8 @@ class Person:
 
     def _window(self):
         for window in self._display.screen().root.query_tree().children:
-            title = window.get_full_text_property(self._display.intern_atom("_NET_WM_NAME"))
-            if title:
-                return window, title
+            with suppress(BadWindow):  # a window that closed meanwhile
+                title = window.get_full_text_property(self._display.intern_atom("_NET_WM_NAME"))
+                if title:
+                    return window, title
         return None, ""

@@ -201,3 +201,19 @@ def test_a_folder_without_write_permission_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", denied)
     with pytest.raises(InputError, match=r"rec: cannot be written \(Permission denied\)"):
         record(Noise(), tmp_path / "rec", RandomPolicy(Noise().action_space), episodes=1, env_id="test/Noise-v0")
+
+
+def test_a_stream_of_another_version_is_named_and_left(tmp_path, monkeypatch):
+    path = tmp_path / "rec"
+    record_noise(path)
+    with monkeypatch.context() as patched:
+        patched.setattr("agentlab.recording.stream.FORMAT_VERSION", 1)
+        writer = RecordingWriter(path, HEADER, append=True)
+        left = run(writer, 3)._stream.path
+        writer._lock.release()
+    with pytest.raises(InputError, match=f"{left}: a running episode that another version of agentlab left"):
+        recover(path)
+    assert left.exists()
+    assert finished(path) == 2
+    left.unlink()
+    assert recover(path) == []

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -11,6 +15,8 @@ from recording_games import Noise, record_noise
 from agentlab.recording import RandomPolicy, Recording, record
 
 minari = pytest.importorskip("minari")
+
+READERS = Path(__file__).parent.parent / "readers"
 
 
 def assert_minari_reads_the_same(recording):
@@ -39,6 +45,20 @@ def test_minari_reads_a_recording_of_pong(pong):
     dataset = assert_minari_reads_the_same(pong)
     names = [wrapper.name for wrapper in dataset.env_spec.additional_wrappers]
     assert "AtariPreprocessing" in names
+
+
+def test_the_programs_that_compare_other_releases_see_what_is_equal_and_what_is_not(catch, tmp_path):
+    def run(name, *args):
+        return subprocess.run([sys.executable, READERS / name, *args], capture_output=True, text=True, check=False)
+
+    assert run("contents.py", catch.path, tmp_path / "held.npz").returncode == 0
+    outcome = run("minari_reads.py", catch.path, tmp_path / "held.npz")
+    assert (outcome.returncode, outcome.stdout.endswith("all equal\n")) == (0, True), outcome.stderr
+    held = dict(np.load(tmp_path / "held.npz"))
+    held["1/rewards"][3] += 1
+    np.savez(tmp_path / "other.npz", **held)
+    outcome = run("minari_reads.py", catch.path, tmp_path / "other.npz")
+    assert (outcome.returncode, outcome.stdout.endswith("episode 1: rewards\n")) == (1, True), outcome.stderr
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (84, 84, 1), (40, 50, 3), (40, 50, 4), (4, 84, 84), (84, 84, 2)])

@@ -187,7 +187,7 @@ class TestComparison:
         assert np.all(np.array([int(number) for _, number in kept]) < np.ceil(recording[1].n_frames / 25))
 
 
-def test_20_000_frames_of_pong_take_no_more_than_40_mb(tmp_path: Path):
+def test_20_000_frames_of_pong_take_no_more_than_10_mb(tmp_path: Path):
     recording = Recording(Path(__file__).parents[2] / "recordings" / "pong")
     written = write_recording_page(recording, tmp_path / "page.html", range(4))
     assert written["bytes"] / written["frames"] * 20_000 < 10_000_000

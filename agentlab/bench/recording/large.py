@@ -27,7 +27,7 @@ def recorded(n_frames: int, out: Path, *, seed: int, progress: Progress) -> Reco
 
 def repeated(recording: Recording, n_bytes: int, out: Path, progress: Progress) -> Recording:
     """A recording of the episodes of another one again and again, until they take so many bytes; made unless there."""
-    path = out / f"repeated-{n_bytes}"
+    path = out / f"{recording.path.parent.name}-repeated-{n_bytes}"
     if not path.exists():
         with new_folder(path) as folder, progress.task("copy", n_bytes, "bytes") as task:
             _repeat(recording, n_bytes, folder / "recording" / "data", task)

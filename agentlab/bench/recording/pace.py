@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 from agentlab.environment import open_environment
+from agentlab.errors import InputError
 from agentlab.progress import Progress
 from agentlab.recording import Policy, RandomPolicy, Recording, damages, record, verify
 
@@ -75,5 +76,8 @@ def _played(env: gym.Env[Any, Any], policy: Policy, seeds: range) -> Iterator[fl
 
 def _checked_s(path: Path) -> float:
     started_s = time.perf_counter()
-    assert not damages(Recording(path))
-    return time.perf_counter() - started_s
+    found = damages(Recording(path))
+    seconds = time.perf_counter() - started_s
+    if found:
+        raise InputError(found[0])
+    return seconds

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from agentlab.environment import require_known
+from agentlab.errors import InputError
 from agentlab.inspection import describe
 from agentlab.progress import Progress
 from agentlab.recording import Recording, WanderingPolicy, damages, record
@@ -32,7 +33,8 @@ def measure(
                 policy = WanderingPolicy(env.action_space)
                 record(env, path, policy, episodes=steps, enough_steps=steps, max_steps=steps, seed=seed)
             facts = describe(path)
-            assert not damages(Recording(path))
+            if found := damages(Recording(path)):
+                raise InputError(found[0])
             compression[game], each[game] = facts["compression"], facts["bytes_per_frame"]
             task.advance(note=f"{game}: 1/{compression[game]:.0f}")
     return {"frame_shape": facts["frame_shape"], "bytes_per_frame": each, "compression": compression}
