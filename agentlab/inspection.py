@@ -97,6 +97,8 @@ def _recording(path: Path) -> dict[str, Any]:
         "frame_shape": list(recording.frame_shape),
         **_storage(recording),
         "labels": _labels(recording),
+        "labelled_by": _labelled_by(recording) or None,
+        "predicted_by": _predicted_by(recording) or None,
         "played_by": dict(Counter(str(episode.provenance.get("policy")) for episode in recording)),
         "ended_by": dict(ended),
         "first_seed": recording[0].seed if len(recording) else None,
@@ -136,6 +138,23 @@ def _labels(recording: Recording) -> dict[str, Any]:
         name: {"kind": label.to_dict()["kind"], "coverage": round(share, 4)}
         for (name, label), share in zip(schema.items(), shares.tolist(), strict=True)
     }
+
+
+def _labelled_by(recording: Recording) -> dict[str, int]:
+    """Of how many frames each source said something after recording."""
+    frames = Counter[str]()
+    for episode in recording:
+        frames.update(by for by, _ in {(said.by, said.frame) for said in episode.added_labels})
+    return dict(frames)
+
+
+def _predicted_by(recording: Recording) -> dict[str, int]:
+    """Of how many frames each extractor's predictions are stored."""
+    frames = Counter[str]()
+    for episode in recording:
+        if (stored := episode.predictions) is not None:
+            frames[stored.source["path"]] += episode.n_frames
+    return dict(frames)
 
 
 def _with_meta(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import Command
 
@@ -12,7 +13,7 @@ from agentlab import inspection, recipe
 from agentlab.artefact import sha256, write_json
 from agentlab.errors import InputError
 from agentlab.inspection import describe, render
-from agentlab.recording import Recording
+from agentlab.recording import FrameLabels, Recording, add_labels, store_predictions
 
 PARENT = {"kind": "recording", "path": "recordings/catch", "sha256": "cd" * 32}
 
@@ -160,6 +161,19 @@ def test_exported_frames_say_which_recording_they_are_of(agentlab: Command, catc
     facts = describe(tmp_path / "frames")
     assert (facts["kind"], facts["format"], facts["frames"]) == ("exported frames", "coco", 3)
     assert facts["parents"][0]["path"] == str(catch)
+
+
+def test_a_recording_says_by_whom_its_frames_are_labelled_and_predicted(catch: Path) -> None:
+    assert (describe(catch)["labelled_by"], describe(catch)["predicted_by"]) == (None, None)
+    recording = Recording(catch)
+    schema = recording.require_labels()
+    said = [FrameLabels(0, frame, {"balls_left": 1}, "cvat", by) for by, frame in (("ann", 1), ("ann", 2), ("bob", 2))]
+    add_labels(catch, schema, said)
+    rows = recording[1].labels
+    store_predictions(catch, schema, {1: (rows, np.ones_like(rows))}, path=Path("eye"), sha256="a" * 64)
+    found = describe(catch)
+    assert found["labelled_by"] == {"cvat (ann)": 2, "cvat (bob)": 1}
+    assert found["predicted_by"] == {"eye": recording[1].n_frames}
 
 
 def test_an_episode_that_an_interruption_left_is_told(catch: Path) -> None:

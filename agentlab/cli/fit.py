@@ -92,5 +92,6 @@ def _score(found: Mapping[str, Any]) -> str:
     from agentlab.extractor.scores import quality
 
     measure, value = quality(found)
-    score = "not defined: it never changes" if value is None else f"{value:.3f}"
+    unknown = "not defined: it never changes" if found["frames"] else "not defined: it has no value"
+    score = unknown if value is None else f"{value:.3f}"
     return f"{measure} {score} on {found['frames']:,} frames"

@@ -40,6 +40,7 @@ FRAMES_LOOKED_AT = 1_000
 BYTES_LOOKED_AT = 2**25
 """How many frames, and bytes of them, are at most held at once to take statistics and the held-out loss from."""
 PLOTTED_VALUES = 2_000
+FEW_UPDATES, ENOUGH_UPDATES = 200, 500
 
 Watched: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 """Frames and their label rows."""
@@ -92,6 +93,7 @@ def fit(
             progress.say(f"fit: learns from {recording.path}, {n_labelled:,} labelled frames of {recording.env_id}")
         if config.frames is not None and len(trained_on) < config.frames:
             progress.say(f"fit: {config.frames:,} frames were asked for; takes the {len(trained_on):,} there are")
+        _warn_of_few_updates(len(trained_on), config, progress)
         run_round(learner, trained_on, validated_on, held_out, config, seed, seams, checkpoint, progress, metrics)
         seams.finish(learner.eye)
         learner.eye.eval()
@@ -103,6 +105,15 @@ def fit(
         ledger = learner.ledger.entry(seed, seams.entries()) | {"earlier": _ledgers(start)}
         return _freeze(
             learner.eye, recordings, held_out, found, ledger, config, out, seed=seed, device=device, force=force
+        )
+
+
+def _warn_of_few_updates(n_frames: int, config: ExtractorConfig, progress: Progress) -> None:
+    each = math.ceil(n_frames / config.batch_size)
+    if each * config.epochs < FEW_UPDATES:
+        progress.say(
+            f"fit: {config.epochs} epochs of {n_frames:,} frames are {each * config.epochs:,} updates, too few to "
+            f"learn much; {math.ceil(ENOUGH_UPDATES / each):,} epochs are {ENOUGH_UPDATES:,}"
         )
 
 

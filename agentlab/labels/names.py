@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from agentlab.errors import InputError, nearest
+from agentlab.errors import InputError
 from agentlab.recording import Recording
 
 FrameKey = tuple[int, int]
@@ -59,8 +59,8 @@ class FrameNames:
             raise UnmatchedNameError(f"{where}: expected the name {EXAMPLE}, found {image!r}") from error
         if self.name not in (recording, _UPLOADED.sub("", recording, count=1)) and recording:
             raise UnmatchedNameError(
-                f"{where}: {image!r} is no frame of the recording {self.name!r}.{nearest(recording, [self.name])} "
-                f"If its folder was called {recording!r}, add --exported-as {recording}"
+                f"{where}: {image!r} is no frame of the recording {self.name!r}; "
+                f"if its folder was called {recording!r}, add --exported-as {recording}"
             )
         if episode >= len(self.recording):
             raise UnmatchedNameError(

@@ -39,11 +39,20 @@ Codes = frozenset[int]
 class Keys:
     """The action of each combination of keys, and `idle`, that of no key; without one, a game waits for keys."""
 
-    def __init__(self, actions: Mapping[Codes, Any], idle: Any | None) -> None:
+    def __init__(self, actions: Mapping[Codes, Any], idle: Any | None, action_names: Mapping[Any, str]) -> None:
         self._actions, self._idle = actions, idle
         used = frozenset[int]().union(*actions)
         self._letters = {arrow: letter for arrow, letter in ARROWS.items() if letter in used and arrow not in used}
-        self.names = " ".join(pygame.key.name(code) for code in sorted(used)) + " or arrows" * bool(self._letters)
+        said = [self._said(code, action_names) for code in sorted(used)]
+        self.names = ", ".join(text for text in said if not text.endswith(f" {NOTHING}"))
+
+    def _said(self, code: int, action_names: Mapping[Any, str]) -> str:
+        """The key, the arrow that stands in for it, and what it does alone, if that has a name."""
+        arrows = [arrow for arrow, letter in self._letters.items() if letter == code]
+        keys = "/".join(map(pygame.key.name, [code, *arrows]))
+        action = self._actions.get(frozenset({code}))
+        name = action_names.get(action) if isinstance(action, int | np.integer) else None
+        return keys if name is None else f"{keys} {name}"
 
     @property
     def waits(self) -> bool:
@@ -81,7 +90,9 @@ def keys_of(env: gym.Env[Any, Any], names: Sequence[str], where: str) -> Keys:
             f"{where}: expected a key map to play it by hand, found none: give it get_keys_to_action() or an attribute "
             "keys_to_action, such as {('a',): 1, ('d',): 2}"
         )
-    return Keys(actions, _idle_action(env.action_space, actions, names))
+    first = int(env.action_space.start) if isinstance(env.action_space, spaces.Discrete) else 0
+    action_names = {first + number: name for number, name in enumerate(names)}
+    return Keys(actions, _idle_action(env.action_space, actions, names), action_names)
 
 
 def _own_keys(env: gym.Env[Any, Any]) -> Any | None:

@@ -121,18 +121,18 @@ def _metadata_for(recording: Path, schema: LabelSchema) -> dict[str, Any] | None
 
 
 def _append(folder: Path, labels: Iterable[FrameLabels]) -> None:
-    time = now()
-    lines = [
-        {
-            "frame": said.frame,
-            "labels": dict(said.values),
-            "source": said.source,
-            "annotator": said.annotator,
-            "created_at": said.created_at or time,
-        }
-        for said in labels
-    ]
-    file = folder / FILE_NAME
+    """Adds a line for each, but where the last one about its frame by who says it is the same already."""
+    file, time = folder / FILE_NAME, now()
     existing = file.read_bytes().splitlines() if file.exists() else []
-    added = [json.dumps(line, separators=(",", ":")).encode() for line in lines]
-    write_file(file, b"".join(line + b"\n" for line in existing + added))
+    last = {(line["frame"], line.get("source"), line.get("annotator")): line for line in map(json.loads, existing)}
+    added = []
+    for said in labels:
+        line = {"frame": said.frame, "labels": dict(said.values), "source": said.source, "annotator": said.annotator}
+        key = said.frame, said.source, said.annotator
+        before = last.get(key, {})
+        line["created_at"] = said.created_at or (before.get("created_at") if line.items() <= before.items() else time)
+        if line != before:
+            last[key] = line
+            added.append(json.dumps(line, separators=(",", ":")).encode())
+    if added:
+        write_file(file, b"".join(line + b"\n" for line in existing + added))

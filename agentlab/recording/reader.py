@@ -150,8 +150,8 @@ class Recording(Sequence[Episode]):
         """The label schema; `InputError` when the recording has none."""
         if self.label_schema is None:
             raise InputError(
-                f"{self.path}: expected labelled frames, found a recording without labels; "
-                f"add them with  agentlab label {self.path} --from env"
+                f"{self.path}: expected labelled frames, found a recording without labels; add them with  agentlab "
+                f"label {self.path} --from env, or from a label tool: see  agentlab label --help"
             )
         return self.label_schema
 

@@ -120,11 +120,13 @@ class PlayerData:
         thoughts = self._onlooker.think(episode, percepts)
         schema = self._recording.label_schema
         true = encoded_columns(schema, episode.labels) if schema else {}
+        unlabelled = np.flatnonzero(~episode.labelled).tolist() if schema else []
         return {
             "actions": np.asarray(episode.actions).reshape(episode.n_steps, -1).round(4).tolist(),
             "rewards": np.asarray(episode.rewards, dtype=float).round(6).tolist(),
             "values": thoughts.values,
             "valuesKind": thoughts.values_kind,
+            "unlabelled": unlabelled,
             "labels": [
                 {
                     "true": true.get(name),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from agentlab.artefact import META, read_json
 from agentlab.errors import InputError
 from agentlab.labels import LabelSchema
 
@@ -110,6 +111,8 @@ class Onlooker(Nobody):
         """The agent in the folder of a run; `InputError` when it was trained on other frames or actions."""
         from agentlab.head import Agent
 
+        if (run / META).exists() and read_json(run / META).get("kind") == "extractor":
+            raise InputError(f"{run}: expected the folder of a run, found an extractor; name it with --extractor")
         agent = Agent.load(run)
         agent.extractor.require_frames(recording.frame_shape, str(recording.path))
         if agent.action_space != recording.action_space:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from tiny import CONFIG, recorded
+from tiny import CONFIG, fitted, recorded
 
 from agentlab.artefact import sha256
 from agentlab.errors import InputError
@@ -26,6 +27,7 @@ from agentlab.extractor.fit import CHECKPOINT, architecture
 from agentlab.extractor.learner import PlainStages, Seams, ShuffledFrames, one_cycle
 from agentlab.extractor.scores import scores
 from agentlab.labels import LabelSchema
+from agentlab.progress import on_stderr
 from agentlab.recording import Recording
 
 OPTIONS: dict[str, Any] = {"device": "cpu", "threads": 1}
@@ -304,3 +306,11 @@ def test_a_fit_that_diverges_is_bad_input_and_leaves_nothing(squares: Recording,
     with pytest.raises(InputError, match=r"fit: the loss became \S+: the fit diverged; take a learning rate"):
         fit([squares], config, tmp_path / "out", device="cpu", threads=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fit_of_few_frames_says_how_many_epochs_it_takes(squares: Recording, tmp_path: Path, capsys: Any):
+    fitted(squares, tmp_path / "few", progress=on_stderr())
+    said = re.search(r"too few to learn much; (\d+) epochs are 500", capsys.readouterr().err)
+    assert said
+    fitted(squares, tmp_path / "many", replace(CONFIG, epochs=int(said[1])), progress=on_stderr())
+    assert "too few to learn" not in capsys.readouterr().err

@@ -292,6 +292,18 @@ class TestValues:
         assert said(after, 1, 0) == {"paused": False}
         assert found.added.disagreements == []
 
+    def test_what_is_said_again_adds_nothing(self, blank: Recording, tmp_path: Path):
+        title, play = ({"result": [choice("screen", screen)]} for screen in ("title", "in play"))
+        file = studio(tmp_path / "a.json", task(1, title), task(2, play))
+        _, found = imported(blank, "label-studio", file)
+        fingerprint = found.fingerprint()
+        _, found = imported(blank, "label-studio", file)
+        assert found.fingerprint() == fingerprint
+        other = studio(tmp_path / "b.json", task(1, play))
+        _, found = imported(blank, "label-studio", other)
+        assert found.fingerprint() != fingerprint
+        assert [each.values["screen"] for each in found[1].added_labels if each.frame == 1] == ["title", "in play"]
+
     def test_a_frame_is_one_line_of_the_recording(self, blank: Recording, tmp_path: Path):
         _, after = imported(blank, "jsonl", self.lines(tmp_path, (0, "paused", True), (0, "score", 0)), annotator="ann")
         (line,) = (after.path / "data" / "1" / "_labels.jsonl").read_text().splitlines()

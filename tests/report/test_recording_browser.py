@@ -16,7 +16,8 @@ from damage import change
 from test_player import Priced, colours
 from tiny import SQUARE, recorded
 
-from agentlab.recording import Episode, Recording, store_predictions, verify
+from agentlab.labels import Flag, LabelSchema
+from agentlab.recording import Episode, FrameLabels, Recording, add_labels, store_predictions, verify
 from agentlab.report import write_recording_page
 from agentlab.report.thoughts import Memory
 
@@ -198,6 +199,9 @@ def test_charts_leaf_through_a_long_episode(browser: Any, tmp_path: Path) -> Non
             box = page.locator("#label-line").bounding_box()
             page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 10)
             wait_for_frame(page, first + 100)
+        go(page, pong[0].n_steps)
+        assert page.get_attribute("#label-line .cursor", "x1") == "1000"
+        assert page.get_attribute("#marks .line", "d").startswith("M0 ")
         page.select_option("#view-choice", "")
         assert page.get_attribute("#marks .loss", "d").count("M") == len(paid)
 
@@ -288,6 +292,27 @@ class TestLabelsOfEveryKind:
                 go(page, frame)
                 rows = page.locator("#label-rows tr").all()
                 assert [n for n, row in enumerate(rows) if row.get_attribute("class") == "wrong"] == wrong
+
+    def test_frames_that_nobody_labelled_are_not_wrong(self, browser: Any, tmp_path: Path) -> None:
+        recording = colours(tmp_path / "rec", (40, 36))
+        schema = LabelSchema({"is_late": Flag()})
+        said = [
+            FrameLabels(0, frame, {"is_late": late}, "cvat") for frame, late in ((3, False), (10, True), (20, True))
+        ]
+        add_labels(recording.path, schema, said)
+        rows = np.ones((31, 1), np.float32)
+        store_predictions(recording.path, schema, {0: (rows, rows)}, path=Path("eye"), sha256="a" * 64)
+        write_recording_page(Recording(recording.path), tmp_path / "page.html")
+        with opened(browser, (tmp_path / "page.html").as_uri()) as page:
+            for frame, said_of_it in [(3, ("no", "wrong")), (5, ("unlabelled", None)), (10, ("yes", None))]:
+                go(page, frame)
+                row = page.locator("#label-rows tr")
+                assert (row.locator("td").first.inner_text(), row.get_attribute("class") or None) == said_of_it
+            go(page, 0)
+            page.keyboard.press("l")
+            wait_for_frame(page, 10)
+            page.keyboard.press("l")
+            wait_for_frame(page, 30)
 
     def test_stored_predictions_say_how_sure_they_are(self, browser: Any, tmp_path: Path) -> None:
         recording = colours(tmp_path / "rec", (40, 36), game=Priced)

@@ -18,7 +18,7 @@ class View {
   turnTo(frame) {
     const before = [this.first, this.last];
     const span = Number(this.choice.value) || this.end + 1;
-    this.first = Math.floor(frame / span) * span;
+    this.first = Math.max(0, Math.min(Math.floor(frame / span) * span, this.end - span));
     this.last = Math.min(this.first + span, this.end);
     return this.first !== before[0] || this.last !== before[1];
   }
@@ -41,7 +41,7 @@ class View {
     let isDrawing = false;
     for (let frame = this.first; frame <= this.last; frame += perPlace) {
       const until = Math.min(frame + perPlace, this.last + 1);
-      const heights = values.slice(frame, until).filter((value) => value !== null).map((value) => height(value).toFixed(1));
+      const heights = values.slice(frame, until).filter(isThere).map((value) => height(value).toFixed(1));
       if (heights.length) path.push(isDrawing ? `H${this.place(frame)}V${heights[0]}` : `M${this.place(frame)} ${heights[0]}h0`);
       if (heights.length > 1) path.push(`V${Math.min(...heights)}V${Math.max(...heights)}V${heights.at(-1)}`);
       isDrawing = heights.length > 0;

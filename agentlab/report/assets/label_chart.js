@@ -30,8 +30,8 @@ class LabelChart {
     const [lowest, highest] = rangeOf(label, [...(truth ?? []), ...(predicted ?? [])]);
     const height = (value) => 94 - 88 * (value - lowest) / (highest - lowest || 1);
     clearChart(this.svg);
-    if (truth) shape(this.svg, "path", "true", { d: this.view.stepPath(truth, height) });
     if (predicted) shape(this.svg, "path", "predicted", { d: this.view.stepPath(predicted, height) });
+    if (truth) shape(this.svg, "path", "true", { d: this.view.stepPath(truth, height) });
     this.moveCursor = cursorIn(this.svg);
     byId("label-high").textContent = labelText(label, highest);
     byId("label-low").textContent = labelText(label, lowest);
@@ -50,6 +50,6 @@ class LabelChart {
 function rangeOf(label, values) {
   if (label.kind === "flag") return [0, 1];
   if (label.kind === "category") return [0, label.classes.length - 1];
-  const there = values.filter((value) => value !== null);
+  const there = values.filter(isThere);
   return there.length ? extremes(there) : [0, label.span];
 }

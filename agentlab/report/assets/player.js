@@ -25,6 +25,9 @@ class Player {
     const facts = this.recording.episodes[position];
     this.position = position;
     this.episode = { ...facts, ...JSON.parse(byId(`episode-${facts.index}`).textContent) };
+    for (const { true: truth } of this.episode.labels) {
+      for (const frame of truth ? this.episode.unlabelled : []) truth[frame] = undefined;
+    }
     this.episode.returns = [0];
     for (const reward of this.episode.rewards) this.episode.returns.push(this.episode.returns.at(-1) + reward);
     this.frame = -1;

@@ -79,6 +79,7 @@ class Readings {
 }
 
 function isWrong(label, truth, predicted) {
+  if (truth === undefined) return false;
   if (truth === null || predicted === null) return (truth === null) !== (predicted === null);
   return label.kind === "number" ? Math.abs(truth - predicted) > label.tolerance : truth !== predicted;
 }

@@ -78,9 +78,11 @@ function usualReward(rewards) {
   return 0;
 }
 
-/* Frames where a label changes; of numbers that change all the time only where they appear or vanish. */
+/* Labelled frames where a label has another value than in the labelled frame before; of numbers that change all the time only where they appear or vanish. */
 function changesOf(values, kind) {
-  const frames = values.flatMap((value, frame) => (frame && value !== values[frame - 1] ? [frame] : []));
-  if (kind !== "number" || frames.length <= values.length / 10) return frames;
-  return frames.filter((frame) => (values[frame] === null) !== (values[frame - 1] === null));
+  const labelled = values.flatMap((value, frame) => (value === undefined ? [] : [frame]));
+  const before = new Map(labelled.slice(1).map((frame, position) => [frame, values[labelled[position]]]));
+  const frames = [...before.keys()].filter((frame) => values[frame] !== before.get(frame));
+  if (kind !== "number" || frames.length <= labelled.length / 10) return frames;
+  return frames.filter((frame) => (values[frame] === null) !== (before.get(frame) === null));
 }

@@ -16,6 +16,11 @@ function numberText(value, digits = 2) {
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
+/* Whether a label has a value: it is null where the label is absent, and undefined where nobody labelled the frame. */
+function isThere(value) {
+  return value !== null && value !== undefined;
+}
+
 function extremes(values) {
   return [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
 }
@@ -30,6 +35,7 @@ function actionText(recording, action) {
 }
 
 function labelText(label, value) {
+  if (value === undefined) return "unlabelled";
   if (value === null) return "absent";
   if (label.kind === "category") return label.classes[value];
   if (label.kind === "flag") return value ? "yes" : "no";
