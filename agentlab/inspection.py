@@ -112,8 +112,12 @@ def _returns(recording: Recording) -> dict[str, Any]:
     """The mean return, the lowest and the highest, and bars of how often returns between them are met."""
     if not len(recording):
         return {}
-    returns = np.array([episode.rewards.sum() for episode in recording])
-    counts, _ = np.histogram(returns, bins=HISTOGRAM_BINS)
+    every = np.array([episode.rewards.sum() for episode in recording])
+    returns = every[np.isfinite(every)]
+    if not len(returns):
+        return {}
+    widest = max(float(np.ptp(returns)), 1e-6 * float(np.abs(returns).max()), 1e-6)
+    counts, _ = np.histogram(returns, HISTOGRAM_BINS, (returns.min(), returns.min() + widest))
     bars = "".join(BARS[0 if not count else max(1, round(count / counts.max() * (len(BARS) - 1)))] for count in counts)
     lowest, highest = float(returns.min()), float(returns.max())
     return {"mean": float(returns.mean()), "min": lowest, "histogram": bars, "max": highest}

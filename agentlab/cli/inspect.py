@@ -43,10 +43,15 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.errors import InputError
     from agentlab.inspection import describe, render
 
-    description = describe(options.path)
+    try:
+        description = describe(options.path)
+    except InputError:
+        if not (options.check and (options.path / "data" / "metadata.json").is_file()):
+            raise
+        description = {"path": str(options.path), "kind": "recording, damaged"}
     if not options.check:
         return Result(description, render(description))
-    if description["kind"] != "recording":
+    if not description["kind"].startswith("recording"):
         raise InputError(f"{options.path}: --check is for recordings, found: {description['kind']}")
     found = _damages(options.path)
     verdict = "\n".join(found) or f"{options.path}: every row and frame is as it was written"

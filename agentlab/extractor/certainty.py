@@ -13,6 +13,8 @@ RIDGE = 10.0
 """The penalty on squared weights: for features of spread 1 what ten frames weigh."""
 CERTAIN = -30.0
 """The logarithm of the error that is predicted where none was ever seen: e^-30 tolerances."""
+FEWEST_CHECKED = 10
+"""Held-out numbers from which on their errors count."""
 SMALLEST_SPREAD = 1e-3
 """Of logarithms of errors about those predicted."""
 
@@ -41,7 +43,7 @@ class Certainty(nn.Module):
             known, checked = errors[:, label].isfinite(), held_out_errors[:, label].isfinite()
             if known.any():
                 self._fit_one(label, features[known], errors[known, label])
-                if checked.any():
+                if checked.sum() >= FEWEST_CHECKED:
                     self._correct(label, held_out[checked], held_out_errors[checked, label])
 
     def forward(self, features: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from agentlab.errors import InputError
+
 TELLS_AHEAD = hasattr(os, "posix_fadvise")
 """Whether a disk can be told what will be read; macOS has no such call."""
 
@@ -44,7 +46,11 @@ class FrameReader:
         """Begins to read a frame."""
         descriptor = self._descriptors.get(file.path)
         if descriptor is None:
-            descriptor = self._descriptors[file.path] = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                raise InputError(f"{file.path}: cannot be read ({error.strerror})") from error
+            self._descriptors[file.path] = descriptor
         start, end = file.positions[t], file.positions[t + 1]
         if TELLS_AHEAD and start != self._ended:  # what follows the frame before is read ahead in any case
             os.posix_fadvise(descriptor, start, end - start, os.POSIX_FADV_WILLNEED)

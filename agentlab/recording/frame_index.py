@@ -11,8 +11,8 @@ from agentlab.recording.episode import Episode
 from agentlab.recording.frame_file import FrameReader
 from agentlab.recording.frames import Frame
 
-READ_AT_ONCE = 256
-"""Frames that are read together: as many files may be open, of the 1,024 that a process may have."""
+READ_AT_ONCE = 128
+"""Frames that are read together: as many files may be open, of the 256 that a process on macOS may have."""
 
 Indices = npt.NDArray[np.int64]
 

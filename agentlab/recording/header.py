@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from agentlab.recording.spaces import require_image_space, stores_png, to_minari
 from agentlab.spaces import from_plain, to_plain
 
 FORMAT_VERSION = 1
+MOST = 2**40
+"""Episodes and steps that a recording may say it has."""
 MINARI_VERSION = "0.5.3"
 """The oldest Minari release that reads the format; later ones accept it."""
 
@@ -79,7 +82,7 @@ class Header:
         if not isinstance(own, dict):
             raise InputError(f"{file}: field {OWN_KEY!r}: expected an object, found {own!r}; did agentlab record it?")
         version = own.get("format_version")
-        if not isinstance(version, int) or version > FORMAT_VERSION:
+        if type(version) is not int or not 0 < version <= FORMAT_VERSION:
             raise InputError(
                 f"{file}: field 'format_version': this agentlab reads up to {FORMAT_VERSION}, found {version!r}; "
                 "update agentlab"
@@ -89,13 +92,13 @@ class Header:
             return cls(
                 env_id=str(own["env_id"]),
                 env_kwargs=dict(own["env_kwargs"]),
-                env_spec=metadata.get("env_spec"),
+                env_spec=_json_object(metadata.get("env_spec"), "env_spec"),
                 observation_space=require_image_space(from_plain(own["observation_space"]), str(file)),
                 action_space=from_plain(own["action_space"]),
                 label_schema=None if schema is None else LabelSchema.from_dict(schema, str(file)),
-                action_names=own["action_names"],
-                render_fps=None if own.get("render_fps") is None else float(own["render_fps"]),
-                provenance=dict(own["provenance"]),
+                action_names=_texts(own["action_names"], "action_names"),
+                render_fps=_rate(own.get("render_fps")),
+                provenance=_with_versions(own["provenance"]),
             )
         except (KeyError, TypeError, ValueError, AssertionError) as error:
             if isinstance(error, InputError):
@@ -103,6 +106,30 @@ class Header:
             raise InputError(
                 f"{file}: field {OWN_KEY!r}: expected a recording's header, found garbled values ({error!r})"
             ) from error
+
+
+def _json_object(text: Any, name: str) -> str | None:
+    if text is not None and not isinstance(json.loads(text), dict):
+        raise ValueError(f"{name}: expected a JSON object, found {text!r}")
+    return None if text is None else str(text)
+
+
+def _texts(values: Any, name: str) -> list[str] | None:
+    if values is not None and not (isinstance(values, list) and all(isinstance(value, str) for value in values)):
+        raise ValueError(f"{name}: expected a list of text, found {values!r}")
+    return values
+
+
+def _rate(value: Any) -> float | None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise ValueError(f"render_fps: expected a number above 0, found {value!r}")
+    return None if value is None else float(value)
+
+
+def _with_versions(provenance: Any) -> dict[str, Any]:
+    if not isinstance(provenance.get("versions", {}), dict):
+        raise TypeError(f"versions: expected an object, found {provenance['versions']!r}")
+    return dict(provenance)
 
 
 def read_metadata(recording: Path) -> dict[str, Any]:
@@ -115,7 +142,7 @@ def read_metadata(recording: Path) -> dict[str, Any]:
         )
     metadata = read_json(file)
     for name in ("total_episodes", "total_steps"):
-        if not isinstance(metadata.get(name), int) or metadata[name] < 0:
+        if type(metadata.get(name)) is not int or not 0 <= metadata[name] < MOST:
             raise InputError(f"{file}: field {name!r}: expected a count, found {metadata.get(name)!r}")
     return metadata
 

@@ -181,6 +181,8 @@ class Recording(Sequence[Episode]):
         for name, kind in (("seed", int), ("total_steps", int), (OWN_KEY, dict)):
             if not isinstance(metadata.get(name), kind):
                 raise InputError(f"{file}: field {name!r}: expected {kind.__name__}, found {metadata.get(name)!r}")
+        if not isinstance(versions := metadata[OWN_KEY].get("versions", {}), dict):
+            raise InputError(f"{file}: field 'versions': expected an object, found {versions!r}")
         return metadata
 
     def _read_rows(self, index: int) -> tuple[pa.RecordBatch, pa.Buffer]:

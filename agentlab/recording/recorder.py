@@ -71,7 +71,7 @@ def _play(env: gym.Env[Any, Any], policy: Policy, session: Session) -> bool:
             take = _begin(env, policy, session, seed)
             continue
         frame, reward, terminated, truncated, info = env.step(action)
-        over = take.step(action, frame, float(reward), terminated, truncated, info)
+        over = take.step(action, frame, reward, terminated, truncated, info)
     return True
 
 

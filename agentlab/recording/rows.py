@@ -13,7 +13,7 @@ import struct
 import time
 from array import array
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import pyarrow as pa
@@ -92,7 +92,7 @@ class RowMaker:
         self,
         action: Any,
         frame: Frame,
-        reward: float,
+        reward: SupportsFloat,
         terminated: bool,
         truncated: bool,
         info: Mapping[str, Any],
@@ -101,7 +101,7 @@ class RowMaker:
         """The row of a step and of what it led to."""
         if not contains(self._action_space, action):
             raise InputError(f"{where}: action: expected one in {self._action_space}, found {action!r}")
-        if not math.isfinite(reward):
+        if not isinstance(reward, SupportsFloat) or not math.isfinite(reward):
             raise InputError(f"{where}: reward: expected a finite number, found {reward!r}")
         return self._row(frame, action, reward, terminated, truncated, info, where)
 
@@ -109,13 +109,15 @@ class RowMaker:
         self,
         frame: Frame,
         action: Any,
-        reward: float,
+        reward: SupportsFloat,
         terminated: bool,
         truncated: bool,
         info: Mapping[str, Any],
         where: str,
     ) -> pa.RecordBatch:
         space = self._frame_space
+        if not isinstance(frame, np.ndarray):
+            raise InputError(f"{where}: frame: expected uint8 {space.shape}, found {type(frame).__name__}")
         if frame.shape != space.shape or frame.dtype != space.dtype:
             raise InputError(f"{where}: frame: expected uint8 {space.shape}, found {frame.dtype} {frame.shape}")
         after_action = _AFTER_ACTION.pack(reward, terminated, truncated, frame_hash(frame), time.time_ns())

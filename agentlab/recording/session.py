@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from agentlab.errors import InputError
 from agentlab.recording.frames import Frame
@@ -121,11 +121,12 @@ class Take:
         return self._require_action(self._policy.act(self._frame, self._info))
 
     def step(
-        self, action: Any, frame: Frame, reward: float, terminated: bool, truncated: bool, info: dict[str, Any]
+        self, action: Any, frame: Frame, reward: SupportsFloat, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> bool:
         """Records one step, and the episode when it is over, which is what it says."""
         self._episode.step(action, frame, reward, terminated, truncated, info)
         self._frame, self._info = frame, info
+        reward = float(reward)
         self._return += reward
         self._session.count(1)
         ended = terminated or truncated

@@ -23,8 +23,11 @@ class RowStream:
         self._file = path.open("wb", buffering=0)
         self._write(schema.with_metadata({_ABOUT: json.dumps({"format_version": FORMAT_VERSION, **about})}).serialize())
 
-    def append(self, row: pa.RecordBatch) -> None:
-        self._write(row.serialize())
+    def append(self, row: pa.RecordBatch) -> int:
+        """Returns how many bytes it took."""
+        message = row.serialize()
+        self._write(message)
+        return int(message.size)
 
     def close(self) -> None:
         self._file.close()

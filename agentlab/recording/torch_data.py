@@ -67,10 +67,10 @@ class RecordedFrames(Dataset[dict[str, Tensor]]):
         return len(self._index)
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        return dict(self.__getitems__([_from_start(number, len(self))])[0])
+        return dict(self.__getitems__([number])[0])
 
     def __getitems__(self, numbers: Sequence[int]) -> list[Row]:
-        chosen = np.asarray(numbers, dtype=np.int64)
+        chosen = _all_from_start(numbers, len(self))
         of_episode, steps = self._index.locate(chosen)
         columns = {
             "frame": torch.from_numpy(self._index.frames(chosen)),
@@ -105,10 +105,10 @@ class CloningPairs(Dataset[tuple[Tensor, Tensor]]):
         return len(self._taken_at)
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        return self.__getitems__([_from_start(number, len(self))])[0]
+        return self.__getitems__([number])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        chosen = np.asarray(numbers, dtype=np.int64)
+        chosen = _all_from_start(numbers, len(self))
         wanted = self._stacked(self._taken_at[chosen])
         needed, places = np.unique(wanted, return_inverse=True)
         frames = torch.from_numpy(self._index.frames(needed)[places.reshape(wanted.shape)])
@@ -122,8 +122,10 @@ class CloningPairs(Dataset[tuple[Tensor, Tensor]]):
         return stacked
 
 
-def _from_start(number: int, length: int) -> int:
-    """A number that may count from the end, as in any sequence; `IndexError` beyond either."""
-    if not -length <= number < length:
-        raise IndexError(f"number {number} of {length}")
-    return number % length
+def _all_from_start(numbers: Sequence[int], length: int) -> npt.NDArray[np.int64]:
+    """Numbers that may count from the end, as in any sequence, counted from 0; `IndexError` beyond either."""
+    chosen = np.asarray(numbers, dtype=np.int64)
+    beyond = (chosen < -length) | (chosen >= length)
+    if beyond.any():
+        raise IndexError(f"number {chosen[beyond][0]} of {length}")
+    return chosen % length

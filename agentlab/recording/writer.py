@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, SupportsFloat
 
 import pyarrow as pa
 
@@ -25,8 +25,12 @@ from agentlab.recording.header import (
     metadata_file,
     read_metadata,
 )
+from agentlab.recording.replaced import Replaced
 from agentlab.recording.rows import MAX_ROWS, STREAM_SCHEMA, RowMaker, stored_rows
 from agentlab.recording.stream import RowStream, read_whole_rows
+
+MOST_BYTES = 1_900_000_000
+"""Of an episode as stored: Arrow's binary columns hold 2 GiB, with which the last row must fit."""
 
 ENDED_BY_ENVIRONMENT = "environment"
 ENDED_BY_MAX_STEPS = "max_steps"
@@ -42,17 +46,26 @@ class RunningEpisode:
         self._rows = rows
         self._where = where
         self.n_steps = 0
+        self._n_bytes = 0
 
     def step(
-        self, action: Any, frame: Frame, reward: float, terminated: bool, truncated: bool, info: Mapping[str, Any]
+        self,
+        action: Any,
+        frame: Frame,
+        reward: SupportsFloat,
+        terminated: bool,
+        truncated: bool,
+        info: Mapping[str, Any],
     ) -> None:
         """Records one step; `InputError` for a step that does not fit the recording or beyond the longest episode."""
         where = f"{self._where}, step {self.n_steps}"
         if self.n_steps + 1 >= MAX_ROWS:
             raise InputError(f"{where}: expected at most {MAX_ROWS - 1} steps (Minari reads no more), found another")
+        if self._n_bytes > MOST_BYTES:
+            raise InputError(f"{where}: expected at most {MOST_BYTES:,} bytes an episode, found more; cut it earlier")
         row = self._rows.step(action, frame, reward, terminated, truncated, info, where)
         try:
-            self._stream.append(row)
+            self._n_bytes += self._stream.append(row)
         except OSError as error:
             _tell_if_full(error, self._writer.path)
             raise
@@ -84,9 +97,13 @@ class RecordingWriter:
         self.header = header
         self.recovered: list[str] = []
         self._rows = RowMaker(header)
+        self._replaced = Replaced(path)
+        if self._replaced.is_kept and _holds_nothing(path):
+            _require_unused(path)
+            self._replaced.put_back()
         self._is_new = not (append and metadata_file(path).exists())
         if self._is_new:
-            _create(path, header, force)
+            _create(path, header, self._replaced, force)
         self._lock = WriterLock(path)
         try:
             self._metadata = self._continued_metadata()
@@ -127,15 +144,22 @@ class RecordingWriter:
                 self._write_episode(temporary, rows, about, ended_by)
             self._count(folder)
             self._write_metadata()
+            if ended_by != ENDED_BY_INTERRUPTION:
+                self._replaced.drop()
         stream.unlink()
 
-    def close(self) -> None:
-        """Recovers episodes still running, and removes a new recording that got no episode."""
+    def close(self, *, failed: bool = False) -> None:
+        """Recovers episodes still running, and removes a new recording that got no episode.
+
+        One that replaces another and has `failed` before a whole episode gives it its place back.
+        """
         try:
             self._recover()
             shutil.rmtree(self._inprogress)
-            if self._is_new and self.total_episodes == 0:
+            if self._is_new and (self.total_episodes == 0 or (failed and self._replaced.is_kept)):
                 shutil.rmtree(self.path)
+                self._replaced.put_back()
+            self._replaced.drop()
         finally:
             self._lock.release()
 
@@ -146,7 +170,7 @@ class RecordingWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self.close()
+            self.close(failed=isinstance(error, Exception))
         except (OSError, InputError):
             if error is None:  # else that one tells more, and the next start recovers what could not be now
                 raise
@@ -237,11 +261,29 @@ def _tell_if_full(error: OSError | InputError, path: Path) -> None:
         ) from error
 
 
-def _create(path: Path, header: Header, force: bool) -> None:
+def _holds_nothing(path: Path) -> bool:
+    """Whether a recording was begun at `path` and got no row."""
+    if not metadata_file(path).exists():
+        return True
+    return read_metadata(path)["total_episodes"] == 0 and not any((path / "inprogress").glob("*.arrows"))
+
+
+def _require_unused(path: Path) -> None:
+    """Raises `InputError` when a writer is at work there."""
+    if path.exists():
+        WriterLock(path).release()
+
+
+def _create(path: Path, header: Header, replaced: Replaced, force: bool) -> None:
     """An empty recording at `path`, whole or not at all."""
     if force and path.exists():
         read_metadata(path)
-        WriterLock(path).release()
-    with new_folder(path, force=force) as folder:
-        (folder / "data").mkdir()
-        write_json(metadata_file(folder), header.to_metadata() | {"total_episodes": 0, "total_steps": 0})
+        _require_unused(path)
+        replaced.keep()
+    try:
+        with new_folder(path) as folder:
+            (folder / "data").mkdir()
+            write_json(metadata_file(folder), header.to_metadata() | {"total_episodes": 0, "total_steps": 0})
+    except BaseException:
+        replaced.put_back()
+        raise

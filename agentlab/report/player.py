@@ -10,6 +10,7 @@ Each is a script element that the browser does not look into until the player as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,7 @@ class PlayerData:
         unlabelled = np.flatnonzero(~episode.labelled).tolist() if schema else []
         return {
             "actions": np.asarray(episode.actions).reshape(episode.n_steps, -1).round(4).tolist(),
-            "rewards": np.asarray(episode.rewards, dtype=float).round(6).tolist(),
+            "rewards": [reward if math.isfinite(reward) else None for reward in episode.rewards.round(6).tolist()],
             "values": thoughts.values,
             "valuesKind": thoughts.values_kind,
             "unlabelled": unlabelled,

@@ -26,10 +26,7 @@ def read(path: Path) -> Iterator[Annotation]:
     if not isinstance(content, dict) or not set(PARTS) <= set(content):
         raise InputError(f"{path}: expected COCO's JSON, an object with {', '.join(PARTS)}, found {shown(content)}")
     images, rows, categories = (member(content, part, list, str(path)) for part in PARTS)
-    names = {
-        _id(row, "id", f"{path}: categories[{number}]"): member(row, "name", str, f"{path}: categories[{number}]")
-        for number, row in enumerate(categories)
-    }
+    names = _names(categories, path)
     boxes = _boxes(rows, names, path)
     listed: set[int | str] = set()
     for number, image in enumerate(images):
@@ -60,6 +57,17 @@ def write(folder: Path, annotations: Sequence[Annotation], project: Project) -> 
     content = {"info": {"description": "agentlab"}, "images": images, "annotations": rows, "categories": categories}
     (folder / FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
     return lost
+
+
+def _names(categories: list[Any], path: Path) -> dict[int | str, str]:
+    """The names of the categories by their ids."""
+    names: dict[int | str, str] = {}
+    for number, row in enumerate(categories):
+        where = f"{path}: categories[{number}]"
+        if (key := _id(row, "id", where)) in names:
+            raise InputError(f"{where}, field 'id': expected an id of its own, found {key!r} again")
+        names[key] = member(row, "name", str, where)
+    return names
 
 
 def _boxes(rows: list[Any], names: Mapping[Any, str], path: Path) -> dict[Any, list[Box]]:
