@@ -15,7 +15,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # one of several processes 
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
-from command import Command, Outcome
+from command import Command, Outcome, Refuses, assert_refused, unchanged
 from tiny import SQUARE, fitted, recorded
 
 from agentlab.cli import main
@@ -38,6 +38,18 @@ def agentlab(capfd: pytest.CaptureFixture[str]) -> Command:
         return Outcome(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def refuses(agentlab: Command, tmp_path: Path) -> Refuses:
+    """Asserts that a command fails with exit code 2 and one line that holds all of `parts`, and changes nothing."""
+
+    def check(args: list[object], *parts: str) -> None:
+        with unchanged(tmp_path):
+            outcome = agentlab(*args)
+        assert_refused(outcome, *parts)
+
+    return check
 
 
 @pytest.fixture(scope="session")

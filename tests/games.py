@@ -81,6 +81,14 @@ class UnknownLabel(Square):
         return {"labels": {"sqare_x": 5}}
 
 
+class Faulty(Square):
+    """Gives a reward at its third step that is no number."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        frame, reward, *rest = super().step(action)
+        return frame, float("nan") if self._t == 3 else reward, *rest
+
+
 class OtherLabels(Square):
     """Names its labels otherwise."""
 
@@ -153,7 +161,8 @@ class Titled(Square):
 
 
 for game in (
-    Square, Unlabelled, Continuous, Numbers, OutOfRange, UnknownLabel, OtherLabels, FromOne, OnlyScore, Scored, Titled,
+    Square, Unlabelled, Continuous, Numbers, OutOfRange, UnknownLabel, Faulty, OtherLabels, FromOne, OnlyScore, Scored,
+    Titled,
 ):  # fmt: skip
     if f"Test/{game.__name__}-v0" not in registry:
         register(f"Test/{game.__name__}-v0", entry_point=game)

@@ -6,14 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command import Command, Outcome
+from command import Command, Outcome, Refuses, assert_refused, unchanged
+from damage import change
 from safetensors.numpy import load_file, save_file
 
 from agentlab.cli import main
@@ -27,42 +27,6 @@ SMALL_RUN = [
     "--record.episodes", "4", "--extractor.epochs", "1", "--head.total-steps", "200", "--head.n-envs", "2",
     "--evaluate.episodes", "2",
 ]  # fmt: skip
-
-
-@contextmanager
-def unchanged(folder: Path) -> Iterator[None]:
-    """Asserts that the block changes no file below `folder`, and makes or removes none."""
-
-    def contents() -> dict[str, bytes | None]:
-        return {str(path): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
-
-    before = contents()
-    yield
-    assert contents() == before
-
-
-Refuses = Callable[..., None]
-
-
-@pytest.fixture
-def refuses(agentlab: Command, tmp_path: Path) -> Refuses:
-    """Asserts that a command fails with exit code 2 and one line that holds all of `parts`, and changes nothing."""
-
-    def check(args: list[object], *parts: str) -> None:
-        with unchanged(tmp_path):
-            outcome = agentlab(*args)
-        assert_refused(outcome, *parts)
-
-    return check
-
-
-def assert_refused(outcome: Outcome, *parts: str) -> None:
-    assert outcome.code == 2, outcome
-    assert outcome.out == ""
-    assert len(outcome.err.splitlines()) == 1, outcome.err
-    assert outcome.err.startswith("agentlab: ")
-    for part in parts:
-        assert part in outcome.err
 
 
 def in_a_new_process(args: list[object], without: tuple[str, ...] = ()) -> Outcome:
@@ -351,6 +315,131 @@ class TestRecordings:
     def test_of_another_game_than_the_run(self, refuses: Refuses, recording: Path, out: Path):
         args = ["run", "catch", "--env", "games:Test/Wide-v0", "--recordings", recording, "--out", out]
         refuses(args, str(recording), "frames of shape")
+
+    @pytest.mark.parametrize("version", [2, 99, 0, -1, True, "1", None])
+    def test_of_another_format_version(self, version: Any, refuses: Refuses, recording: Path, run: Path, out: Path):
+        metadata = recording / "data" / "metadata.json"
+        content = json.loads(metadata.read_text())
+        content["agentlab"]["format_version"] = version
+        metadata.write_text(json.dumps(content))
+        parts = [str(metadata), f"'format_version': this agentlab reads up to 1, found {version!r}; update agentlab"]
+        for args in (
+            ["fit", recording, "--out", out],
+            ["inspect", recording],
+            ["inspect", recording, "--check"],
+            ["replay", recording],
+            ["replay", recording, "--verify"],
+            ["replay", recording, "--html", out],
+            ["label", recording, "--from", "env"],
+            ["label", recording, "--from", "extractor", run],
+            ["label", recording, "--export", "csv", "--out", out],
+            ["export", recording, "--minari-hdf5", out],
+            ["record", SQUARE, "--out", recording, "--append"],
+        ):
+            refuses(args, *parts)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("total_episodes", 10**30),
+            ("total_episodes", True),
+            ("total_episodes", -1),
+            ("total_steps", 0.5),
+            ("env_spec", "[]"),
+            ("env_spec", "{"),
+            ("agentlab.env_kwargs", 5),
+            ("agentlab.observation_space", {"type": "Box"}),
+            ("agentlab.action_names", "NOOP"),
+            ("agentlab.action_names", [1, 2]),
+            ("agentlab.render_fps", float("nan")),
+            ("agentlab.render_fps", 0),
+            ("agentlab.render_fps", "fast"),
+            ("agentlab.label_schema", []),
+            ("agentlab.provenance", None),
+            ("agentlab.provenance.versions", "new"),
+            ("agentlab", None),
+        ],
+    )
+    def test_with_a_garbled_field(self, field: str, value: Any, refuses: Refuses, recording: Path, out: Path):
+        metadata = recording / "data" / "metadata.json"
+        content = json.loads(metadata.read_text())
+        *path, last = field.split(".")
+        inner = content
+        for part in path:
+            inner = inner[part]
+        inner[last] = value
+        metadata.write_text(json.dumps(content))
+        for args in (
+            ["fit", recording, "--out", out],
+            ["inspect", recording],
+            ["replay", recording, "--html", out],
+            ["replay", recording, "--verify"],
+            ["record", SQUARE, "--out", recording, "--append"],
+        ):
+            refuses(args, str(metadata))
+
+    @pytest.mark.parametrize(
+        ("field", "value"), [("seed", "one"), ("total_steps", None), ("agentlab", []), ("agentlab.versions", "new")]
+    )
+    def test_with_a_garbled_field_of_an_episode(
+        self, field: str, value: Any, refuses: Refuses, recording: Path, out: Path
+    ):
+        metadata = recording / "data" / "1" / "metadata.json"
+        content = json.loads(metadata.read_text())
+        if field == "agentlab.versions":
+            content["agentlab"]["versions"] = value
+        else:
+            content[field] = value
+        metadata.write_text(json.dumps(content))
+        refuses(["replay", recording, "--verify"], str(metadata))
+        refuses(["replay", recording, "--html", out], str(metadata))
+
+    @pytest.mark.parametrize("damage", [truncate, Path.unlink])
+    @pytest.mark.parametrize("name", ["metadata.json", "part-0.arrow"])
+    def test_without_all_of_an_episode(
+        self, name: str, damage: Callable[[Path], None], refuses: Refuses, recording: Path, out: Path
+    ):
+        file = recording / "data" / "2" / name
+        damage(file)
+        for args in (
+            ["replay", recording, "--verify"],
+            ["replay", recording, "--verify", "--workers", "2"],
+            ["replay", recording, "--html", out],
+            ["label", recording, "--from", "env"],
+            ["export", recording, "--minari-hdf5", out],
+        ):
+            refuses(args, str(file))
+
+    def test_with_garbled_predictions(self, refuses: Refuses, agentlab: Command, recording: Path, run: Path, out: Path):
+        assert agentlab("label", recording, "--from", "extractor", run).code == 0
+        file = recording / "data" / "0" / "_predictions.arrow"
+        truncate(file)
+        sample = ["--sample", "2", "--how", "uncertain"]
+        refuses(["label", recording, "--export", "csv", "--out", out, *sample], str(file), "predicted labels")
+        refuses(["replay", recording, "--html", out], str(file), "predicted labels")
+        checked = agentlab("inspect", recording, "--check")
+        assert checked.code == 1
+        assert str(file) in checked.out
+
+    def test_with_rewards_that_are_no_numbers(self, agentlab: Command, recording: Path, out: Path):
+        """Nothing of ours records them; what another program wrote is told and still looked at."""
+        change(recording, 1, "rewards", 0, float("nan"))
+        assert agentlab("inspect", recording).code == 0
+        checked = agentlab("inspect", recording, "--check")
+        assert checked.code == 1
+        assert "episode 1: expected finite rewards, found nan" in checked.out
+        assert agentlab("replay", recording, "--html", out).code == 0
+        verified = agentlab("replay", recording, "--verify")
+        assert verified.code == 1
+        assert "episode 1, step 0, field 'reward': recorded nan, found " in verified.out
+
+    def test_in_place_of_one_that_is_kept(self, refuses: Refuses, recording: Path):
+        """What fails before its first whole episode replaces nothing."""
+        refuses(["record", "games:Test/OutOfRange-v0", "--out", recording, "--force"], "found 99")
+        refuses(["record", "games:Test/Numbers-v0", "--out", recording, "--force"], "images")
+        faulty = ["record", "games:Test/Faulty-v0", "--out", recording, "--force"]
+        refuses(faulty, "reward: expected a finite number, found nan")
+        refuses([*faulty, "--n-envs", "2"], "reward: expected a finite number, found nan")
 
     def test_appended_to_with_another_game(self, refuses: Refuses, recording: Path):
         refuses(["record", "games:Test/Wide-v0", "--out", recording, "--append"], str(recording))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import Command
+from damage import change
 
 from agentlab import inspection, recipe
 from agentlab.artefact import sha256, write_json
@@ -54,6 +56,20 @@ def test_a_recording_says_what_was_played_by_whom_and_with_which_versions(catch:
     assert found["compression"] == pytest.approx(84 * 84 / found["bytes_per_frame"], rel=0.01)
     assert found["sha256"] == recording.fingerprint()
     assert "gymnasium" in found["versions"]
+
+
+@pytest.mark.parametrize("rewards", [[0.1] * 4, [1e300] * 4, [math.nan, 1.0, 1.0, 3.0], [math.inf] * 4])
+def test_returns_of_any_size_are_told(catch: Path, rewards: list[float]) -> None:
+    for episode, reward in enumerate(rewards):
+        change(catch, episode, "rewards", 0, reward * (1 + episode * 1e-16))
+    every = [episode.rewards.sum() for episode in Recording(catch)]
+    finite = [one for one in every if math.isfinite(one)]
+    told = describe(catch)["returns"]
+    assert bool(told) == bool(finite)
+    if finite:
+        assert (told["min"], told["max"]) == (min(finite), max(finite))
+        assert len(told["histogram"].strip(" ")) >= 1
+    assert render(describe(catch))
 
 
 @pytest.mark.parametrize("kind", ["extractor", "head"])

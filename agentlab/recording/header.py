@@ -127,9 +127,9 @@ def _rate(value: Any) -> float | None:
 
 
 def _with_versions(provenance: Any) -> dict[str, Any]:
-    if not isinstance(provenance.get("versions", {}), dict):
-        raise TypeError(f"versions: expected an object, found {provenance['versions']!r}")
-    return dict(provenance)
+    if not (isinstance(provenance, dict) and isinstance(provenance.get("versions", {}), dict)):
+        raise TypeError(f"provenance: expected an object with versions, an object too, found {provenance!r}")
+    return provenance
 
 
 def read_metadata(recording: Path) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def _damages_of(episode: Episode) -> Iterator[str]:
         episode.info(t)
     if episode.recording.label_schema is not None:
         _ = episode.labels
+    _ = episode.predictions
 
 
 def _is_as_hashed(episode: Episode, t: int, hashed: bytes) -> bool:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from boards import HEIGHT, PLAIN, WIDTH, label
+from command import Refuses
 
 from agentlab.recording import Recording
 
 NAME = "board__ep000001__f000003.png"
-Refuses = Callable[..., None]
 
 COCO: dict[str, Any] = {
     "images": [{"id": 7, "file_name": NAME, "width": WIDTH, "height": HEIGHT}],
@@ -103,6 +103,7 @@ def test_the_files_that_are_spoilt_below_are_good(agentlab: Any, blank: Recordin
         ("annotations", COCO["annotations"] * 2, ["annotations[1]", "one box of 'ball'", "found another"]),
         ("annotations.0", 3, ["annotations[0]: expected an object, found 3"]),
         ("categories.0.name", "bal", ["annotations[0]", "category 'bal' has no label", "Did you mean 'ball'?"]),
+        ("categories", COCO["categories"] * 2, ["categories[1], field 'id': expected an id of its own, found 2 again"]),
         ("categories", {}, ["field 'categories': expected a list, found {}"]),
         ("images", [], ["annotations[0], field 'image_id'"]),
     ],

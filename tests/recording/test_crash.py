@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recording_games import Noise, record_noise
+from recording_games import CATCH, Noise, record_noise
 
 from agentlab.errors import InputError
 from agentlab.recording import RandomPolicy, Recording, RecordingWriter, describe, record, verify
@@ -168,6 +168,26 @@ def test_a_second_writer_is_refused_by_the_process_id_of_the_first(tmp_path):
     assert len(Recording(tmp_path / "rec")) == 2
 
 
+def test_two_recorders_are_told_apart_by_the_command_and_a_killed_one_is_in_nobodys_way(tmp_path, agentlab, refuses):
+    path = tmp_path / "rec"
+    record_more = ["record", CATCH, "--out", str(path), "--append", "--episodes"]
+    forever = subprocess.Popen([sys.executable, "-m", "agentlab", *record_more, "1000000"], stderr=subprocess.PIPE)
+    while finished(path) == 0:
+        assert forever.poll() is None
+        time.sleep(0.01)
+    forever.send_signal(signal.SIGSTOP)
+    os.waitpid(forever.pid, os.WUNTRACED)
+    for command in ([*record_more, "1"], [*record_more[:-2], "--force"], ["label", path, "--from", "env"]):
+        refuses(command, f"{path}: is being written by process {forever.pid} ")
+    forever.kill()
+    forever.communicate()
+    assert (path / "writer.lock").exists()
+    before = finished(path)
+    assert agentlab(*record_more, 1).code == 0
+    assert finished(path) > before
+    assert sorted(file.name for file in path.iterdir()) == ["data"]
+
+
 def test_the_lock_of_a_dead_process_is_in_nobodys_way(tmp_path):
     recording = record_noise(tmp_path / "rec")
     (recording.path / "writer.lock").write_text("999999")
@@ -192,6 +212,85 @@ def test_an_episode_of_more_steps_than_minari_reads_is_refused_not_spoilt(tmp_pa
     ):
         run(writer, 4)
     assert Recording(tmp_path / "rec")[0].n_steps == 3
+
+
+def test_an_episode_of_more_bytes_than_arrow_holds_is_refused_not_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr("agentlab.recording.writer.MOST_BYTES", 1000)
+    with (
+        RecordingWriter(tmp_path / "rec", HEADER) as writer,
+        pytest.raises(InputError, match=r"seed 0, step \d+: expected at most 1,000 bytes an episode"),
+    ):
+        run(writer, 99)
+    (kept,) = Recording(tmp_path / "rec")
+    assert kept.n_steps > 0
+    assert_replays([kept])
+
+
+class TestReplacing:
+    """`force` gives up the earlier recording only for a whole episode of the new one."""
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        return record_noise(tmp_path / "rec", episodes=2).path
+
+    def replace_until(self, stop, path, steps, whole=0):
+        """Begins to replace a recording, by some whole episodes and by steps of another, until something stops it."""
+        with RecordingWriter(path, HEADER, force=True) as writer:
+            for _ in range(whole):
+                run(writer, 2, seed=1).commit("max_steps")
+            run(writer, steps, seed=1)
+            raise stop
+
+    def seeds(self, path):
+        assert [entry.name for entry in path.parent.iterdir()] == ["rec"]
+        return [episode.seed for episode in Recording(path)]
+
+    def test_a_whole_episode_replaces_it(self, path):
+        with RecordingWriter(path, HEADER, force=True) as writer:
+            run(writer, 2, seed=1).commit("max_steps")
+            assert self.seeds(path) == [1]
+        assert self.seeds(path) == [1]
+
+    @pytest.mark.parametrize("steps", [0, 3])
+    def test_a_failure_before_gives_it_back(self, path, steps):
+        with pytest.raises(ZeroDivisionError):
+            self.replace_until(ZeroDivisionError, path, steps)
+        assert self.seeds(path) == [7, 8]
+
+    def test_a_failure_after_does_not(self, path):
+        with pytest.raises(ZeroDivisionError):
+            self.replace_until(ZeroDivisionError, path, steps=0, whole=1)
+        assert self.seeds(path) == [1]
+
+    def test_ctrl_c_keeps_the_steps_of_the_new_one_and_without_any_the_earlier(self, path):
+        for steps, kept in ((0, [7, 8]), (3, [1])):
+            with pytest.raises(KeyboardInterrupt):
+                self.replace_until(KeyboardInterrupt, path, steps)
+            assert self.seeds(path) == kept
+
+    @pytest.mark.parametrize("next_start", [{"append": True}, {"force": True}])
+    def test_killed_before_any_row_the_next_start_gives_it_back(self, path, next_start):
+        writer = RecordingWriter(path, HEADER, force=True)
+        writer._lock.release()
+        with RecordingWriter(path, HEADER, **next_start):
+            pass
+        assert self.seeds(path) == [7, 8]
+
+    def test_killed_in_the_first_episode_the_next_start_goes_on_with_its_rows(self, path):
+        writer = RecordingWriter(path, HEADER, force=True)
+        run(writer, 3, seed=1)
+        writer._lock.release()
+        recover(path)
+        assert self.seeds(path) == [1]
+
+    def test_a_writer_at_work_keeps_its_place(self, path):
+        with RecordingWriter(path, HEADER, force=True) as writer:
+            with pytest.raises(InputError, match="is being written by"):
+                RecordingWriter(path, HEADER, force=True)
+            with pytest.raises(InputError, match="is being written by"):
+                RecordingWriter(path, HEADER, append=True)
+            run(writer, 2, seed=1).commit("max_steps")
+        assert self.seeds(path) == [1]
 
 
 def test_a_folder_without_write_permission_is_named(tmp_path, monkeypatch):

@@ -42,14 +42,20 @@ def test_a_damaged_frame_is_named_and_the_exit_code_tells(copy, agentlab: Comman
 
 
 @pytest.mark.parametrize("name", ["part-0.arrow", "metadata.json"])
-def test_a_file_that_is_missing_or_cut_is_named_and_the_others_are_still_read(copy, name):
+def test_a_file_that_is_missing_or_cut_is_named_and_the_others_are_still_read(copy, name, agentlab: Command):
     file = copy.path / "data/0" / name
-    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    (found,) = damages(Recording(copy.path))
-    assert str(file) in found
-    file.unlink()
-    (found,) = damages(Recording(copy.path))
-    assert str(file) in found
+    frame = copy.path / "data/1/part-0.arrow"
+    png = copy[1].encoded_frame(17)
+    flip(frame, frame.read_bytes().index(png) + len(png) // 2)
+    content = file.read_bytes()
+    for damage in (lambda: file.write_bytes(content[: len(content) // 2]), file.unlink):
+        damage()
+        first, *others = damages(Recording(copy.path))
+        assert str(file) in first
+        assert "episode 1: frame 17" in others[-1]
+        outcome = agentlab("inspect", copy.path, "--check", "--json")
+        assert outcome.code == 1
+        assert json.loads(outcome.out)["damages"] == [first, *others]
 
 
 def test_a_garbled_line_of_added_labels_is_named(copy):

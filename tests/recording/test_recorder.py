@@ -162,7 +162,10 @@ def test_an_action_space_that_cannot_be_stored_is_refused(tmp_path):
     ("change", "message"),
     [
         ({"frame": np.zeros((3, 5), np.uint8)}, "frame: expected"),
+        ({"frame": [[0] * 5] * 6}, "frame: expected uint8 .* found list"),
         ({"reward": float("nan")}, "reward: expected a finite number"),
+        ({"reward": None}, "reward: expected a finite number, found None"),
+        ({"reward": "1"}, "reward: expected a finite number, found '1'"),
         ({"info": {}}, "label_schema promises"),
         ({"info": {"labels": {"tt": 1}}}, "'tt' is not in the schema"),
     ],

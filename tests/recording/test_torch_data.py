@@ -90,8 +90,34 @@ def test_a_dataset_is_a_sequence(noise):
     frames = noise.to_torch()
     assert len(frames) == noise.total_frames
     assert torch.equal(frames[-1]["frame"], frames[len(frames) - 1]["frame"])
-    with pytest.raises(IndexError):
-        frames[len(frames)]
+    assert [int(row["step"]) for row in frames.__getitems__([-1, 0])] == [int(frames[-1]["step"]), 0]
+    for beyond in (len(frames), -len(frames) - 1):
+        with pytest.raises(IndexError):
+            frames[beyond]
+        with pytest.raises(IndexError):
+            frames.__getitems__([0, beyond])
+
+
+def test_cloning_pairs_are_a_sequence(noise):
+    pairs = noise.to_cloning_pairs(stack=2)
+    last, last_action = pairs[len(pairs) - 1]
+    for frames, action in (pairs[-1], pairs.__getitems__([0, -1])[1]):
+        assert torch.equal(frames, last)
+        assert torch.equal(action, last_action)
+    for beyond in (len(pairs), -len(pairs) - 1):
+        with pytest.raises(IndexError):
+            pairs[beyond]
+        with pytest.raises(IndexError):
+            pairs.__getitems__([0, beyond])
+
+
+def test_a_file_that_has_gone_is_named(tmp_path):
+    recording = record_noise(tmp_path / "rec")
+    frames = recording.to_torch()
+    file = recording.path / "data" / "1" / "part-0.arrow"
+    file.unlink()
+    with pytest.raises(InputError, match=f"{file}: cannot be read"):
+        frames[len(frames) - 1]
 
 
 def test_a_recording_without_labels_gives_frames_alone(tmp_path):

@@ -7,8 +7,8 @@ import shutil
 
 import gymnasium as gym
 import numpy as np
-import pyarrow as pa
 import pytest
+from damage import change
 from recording_games import Noise, record_noise
 
 from agentlab.errors import InputError
@@ -25,17 +25,8 @@ def make_noise(env_id, env_kwargs):  # noqa: ARG001
     return Noise()
 
 
-def rewrite(recording, column, change, episode=1):
-    """Changes a column of an episode by `change(list of values)`."""
-    file = recording.path / "data" / str(episode) / "part-0.arrow"
-    rows = pa.ipc.open_file(pa.py_buffer(file.read_bytes())).get_batch(0)
-    values = rows.column(column).to_pylist()
-    change(values)
-    changed = rows.set_column(
-        rows.schema.get_field_index(column), rows.schema.field(column), pa.array(values, rows.column(column).type)
-    )
-    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, changed.schema) as writer:
-        writer.write_batch(changed)
+def changed(recording, *change_of, episode=1):
+    change(recording.path, episode, *change_of)
     return Recording(recording.path)
 
 
@@ -85,22 +76,20 @@ def test_one_changed_byte_of_a_stored_frame_is_named(copy, offset):
     ],
 )
 def test_a_changed_value_is_named(copy, column, value, field, step):
-    changed = rewrite(copy, column, lambda values: values.__setitem__(20, value))
-    assert where(verify(changed).difference) == (1, step, field)
+    assert where(verify(changed(copy, column, 20, value)).difference) == (1, step, field)
 
 
 def test_another_action_shows_in_the_frame_it_leads_to(copy):
     action = copy[1].actions[20]
-    changed = rewrite(copy, "actions", lambda values: values.__setitem__(20, 1 if action == 2 else 2))
-    difference = verify(changed).difference
+    difference = verify(changed(copy, "actions", 20, 1 if action == 2 else 2)).difference
     assert (difference.episode, difference.field) == (1, "frame")
     assert difference.step in (21, 22)
     assert not np.array_equal(difference.recorded_frame, difference.found_frame)
 
 
 def test_a_changed_label_is_named(copy):
-    changed = rewrite(copy, "labels", lambda values: values[20].__setitem__("paddle_x", 6.5))
-    difference = verify(changed).difference
+    labels = copy.label_schema.decode(copy[1].labels[20])
+    difference = verify(changed(copy, "labels", 20, labels | {"paddle_x": 6.5})).difference
     assert where(difference) == (1, 20, "labels.paddle_x")
     assert difference.recorded == 6.5
 
@@ -164,10 +153,10 @@ def test_several_processes_find_what_one_finds(copy, workers):
     assert verification.difference is None
     assert (verification.episodes, verification.steps) == (2, copy.total_steps)
     for episode, value in ((1, 0.25), (0, 0.5)):
-        changed = rewrite(copy, "rewards", lambda values, to=value: values.__setitem__(20, to), episode=episode)
-        found = verify(changed, workers=workers)
+        differing = changed(copy, "rewards", 20, value, episode=episode)
+        found = verify(differing, workers=workers)
         assert where(found.difference) == (episode, 20, "reward")
-        assert str(found.difference) == str(verify(changed).difference)
+        assert str(found.difference) == str(verify(differing).difference)
         assert found.difference.recorded_frame.shape == (84, 84)
 
 
