@@ -433,6 +433,9 @@ class TestRecordings:
         assert verified.code == 1
         assert "episode 1, step 0, field 'reward': recorded nan, found " in verified.out
 
+    def test_to_add_to_and_to_replace(self, refuses: Refuses, recording: Path):
+        refuses(["record", SQUARE, "--out", recording, "--append", "--force"], "--append or --force, found both")
+
     def test_in_place_of_one_that_is_kept(self, refuses: Refuses, recording: Path):
         """What fails before its first whole episode replaces nothing."""
         refuses(["record", "games:Test/OutOfRange-v0", "--out", recording, "--force"], "found 99")

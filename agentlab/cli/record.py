@@ -65,9 +65,12 @@ def read(args: Sequence[str]) -> Options:
 
 
 def execute(options: Options, args: Sequence[str]) -> Result:
+    from agentlab.errors import InputError
     from agentlab.play import record_episodes
     from agentlab.progress import on_stderr
 
+    if options.append and options.force:
+        raise InputError("record: expected --append or --force, found both")
     summary = record_episodes(
         options.env,
         options.env_kwargs,

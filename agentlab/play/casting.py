@@ -68,7 +68,7 @@ def _mixed(policy: str, casting: Casting) -> list[Policy]:
 def _of_one_kind(policy: str, casting: Casting) -> Sequence[Policy]:
     if policy in UNTRAINED:
         return [UNTRAINED[policy](copy.deepcopy(casting.env.action_space)) for _ in range(casting.copies)]
-    if Path(policy).is_dir():
+    if policy and Path(policy).is_dir():
         return _trained(policy, casting)
     if policy.endswith(".zip"):
         from agentlab.play.sb3_model import sb3_policies

@@ -271,6 +271,12 @@ def test_truncated_files(format: str, refuses: Refuses, blank: Recording, tmp_pa
     refuses(["label", blank.path, "--from", format, file], str(file), "expected JSON, found a truncated or garbled")
 
 
+@pytest.mark.parametrize("format", ["csv", "jsonl", "coco", "cvat", "label-studio"])
+def test_files_without_end(format: str, refuses: Refuses, blank: Recording, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("agentlab.labels.formats.files.MOST_BYTES", 10**6)
+    refuses(["label", blank.path, "--from", format, "/dev/zero"], "/dev/zero: expected at most 1,000,000 bytes")
+
+
 def test_one_format_taken_for_another(refuses: Refuses, blank: Recording, tmp_path: Path):
     file = tmp_path / "file.json"
     file.write_text(json.dumps([TASK]))

@@ -41,6 +41,7 @@ def test_a_recipe_names_who_plays(agentlab, tmp_path):
         ("random:0.3,human:0.7", ["a person plays alone: expected no part 'human'"]),
         ("model.zip", ["policy 'model.zip': no such file"]),
         ("runs/none", ["policy 'runs/none'"]),
+        ("", ["policy ''", "expected 'random'"]),
     ],
 )
 def test_who_is_not_known_is_refused(policy, parts, refused, tmp_path):

@@ -10,6 +10,8 @@ from typing import Any
 
 from agentlab.errors import InputError
 
+MOST_BYTES = 2**30
+"""Of a file, which is read into memory; /dev/zero has more."""
 ZIP = b"PK\x03\x04"
 WORDS = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "an object"}
 
@@ -20,13 +22,16 @@ def file_in(path: Path, name: str) -> Path:
 
 
 def bytes_of(path: Path) -> bytes:
-    """The content of a file; `InputError` when it cannot be read or is an archive."""
+    """The content of a file; `InputError` when it cannot be read, is too large or an archive."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{path}: expected at most {MOST_BYTES:,} bytes, found more; import it in parts")
     if content.startswith(ZIP):
         raise InputError(f"{path}: expected an annotation file, found a zip archive; unpack it and name the file in it")
     return content
