@@ -24,6 +24,9 @@ POINTS = "points"
 KEYS = {"number": ("low", "high", "unit", "tolerance"), "category": ("classes",), "flag": ()}
 """What the plain form of a label has beside its kind."""
 
+NUMBERS = (int, float, np.integer, np.floating)
+TRUTHS = (bool, np.bool_)
+
 FLAG_TEXTS = {"true": True, "false": False, "1": True, "0": False}
 """How files that hold only text write flags."""
 
@@ -49,7 +52,7 @@ class Number:
         return self.unit == POINTS
 
     def encode(self, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        if isinstance(value, bool) or not isinstance(value, NUMBERS):
             raise ValueError(f"expected a number, found {value!r}")
         if not self.low <= value <= self.high:
             raise ValueError(f"expected a number from {self.low:g} to {self.high:g}, found {value!r}")
@@ -95,7 +98,7 @@ class Flag:
     """True or false."""
 
     def encode(self, value: Any) -> float:
-        if not isinstance(value, bool | np.bool_) and value not in (0, 1):
+        if not isinstance(value, TRUTHS) and value not in (0, 1):
             raise ValueError(f"expected true or false, found {value!r}")
         return float(value)
 

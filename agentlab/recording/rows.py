@@ -54,6 +54,8 @@ STREAM_SCHEMA = pa.schema(
 )
 """The columns of a running episode's stream: all that has a fixed size is one value, quick to write, a `step_type`."""
 
+_STREAM_TYPES = STREAM_SCHEMA.types
+
 
 def step_type(header: Header) -> np.dtype[np.void]:
     """What a row of the stream holds beside frame and info."""
@@ -101,7 +103,7 @@ class RowMaker:
         """The row of a step and of what it led to."""
         if not contains(self._action_space, action):
             raise InputError(f"{where}: action: expected one in {self._action_space}, found {action!r}")
-        if not isinstance(reward, SupportsFloat) or not math.isfinite(reward):
+        if not _is_finite(reward):
             raise InputError(f"{where}: reward: expected a finite number, found {reward!r}")
         return self._row(frame, action, reward, terminated, truncated, info, where)
 
@@ -127,7 +129,7 @@ class RowMaker:
             b"".join((np.asarray(action, self._action_space.dtype).tobytes(), after_action, labels)),
             _info_json(info, where),
         )
-        columns = [_one_value(field.type, value) for field, value in zip(STREAM_SCHEMA, values, strict=True)]
+        columns = [_one_value(of_type, value) for of_type, value in zip(_STREAM_TYPES, values, strict=True)]
         return pa.RecordBatch.from_arrays(columns, schema=STREAM_SCHEMA)
 
 
@@ -158,6 +160,14 @@ def stored_rows(stream_rows: pa.RecordBatch, header: Header) -> tuple[pa.RecordB
         columns["labels"] = pa.StructArray.from_arrays(labels, names=list(header.label_schema))
     schema = row_schema(header)
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema), ended
+
+
+def _is_finite(reward: SupportsFloat) -> bool:
+    """Asked of a number, which `isinstance(reward, SupportsFloat)` would be ten times as slow to tell."""
+    try:
+        return math.isfinite(reward)
+    except TypeError:
+        return False
 
 
 def _one_value(of_type: pa.DataType, value: bytes | str) -> pa.Array:
