@@ -40,7 +40,7 @@ class Options(Common):
     verify: bool = False
     """Step again and compare."""
     workers: Count = 1
-    """Processes that step episodes again, each episode in an environment of its own."""
+    """Processes that step episodes again, each in an environment of its own."""
     html: Path | None = None
     """Page to write, one self-contained file that plays the episodes in a browser."""
     run: Path | None = None

@@ -11,7 +11,7 @@ import pyarrow as pa
 from agentlab.errors import InputError
 
 _ABOUT = b"agentlab"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of the rows; a stream that another agentlab left is not read."""
 
 

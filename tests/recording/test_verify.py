@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +13,7 @@ from damage import change
 from recording_games import Noise, record_noise
 
 from agentlab.errors import InputError
-from agentlab.recording import Recording, verify
+from agentlab.recording import RandomPolicy, Recording, record, verify
 
 
 @pytest.fixture
@@ -110,6 +111,38 @@ def test_an_environment_that_changed_is_found(tmp_path):
     difference = verify(recording, make=lambda env_id, env_kwargs: Changed()).difference  # noqa: ARG005
     assert where(difference) == (0, 2, "reward")
     assert difference.found == difference.recorded + 1
+
+
+class Lingering(Noise):
+    """Carries something over from one episode to the next, which a seed should rule out."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what, self.t, self.resets, self.carried = what, 0, 0, 0
+
+    def reset(self, *, seed=None, options=None):
+        self.resets += 1
+        self.carried = {"nothing": 0, "where it ended": self.t, "a count": self.resets}[self.what]
+        return super().reset(seed=seed, options=options)
+
+    def step(self, action):
+        frame, reward, *rest = super().step(action)
+        return frame, reward + self.carried, *rest
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("what", "expected"), [("nothing", None), ("where it ended", (0, 0, "reward")), ("a count", (0, 0, "reward"))]
+)
+def test_what_is_carried_over_from_one_episode_to_the_next_is_found(tmp_path, what, expected, workers):
+    env = Lingering(what)
+    record(env, tmp_path / "rec", RandomPolicy(env.action_space), episodes=3, env_id="test/Noise-v0")
+    found = verify(Recording(tmp_path / "rec"), make=partial(make_lingering, what), workers=workers)
+    assert (found.difference and where(found.difference)) == expected
+
+
+def make_lingering(what, env_id, env_kwargs):  # noqa: ARG001
+    return Lingering(what)
 
 
 def test_versions_that_differ_are_named(copy):
