@@ -172,6 +172,37 @@ def test_the_speeds_and_sizes_shown_are_those_that_the_bench_left():
     assert f"{growth['peak_memory_mb']:.0f} MB" in row("scaling bench")
 
 
+def test_what_recordings_cost_is_what_the_bench_left():
+    found = figures("recording")
+    pace, rates = found["pace"], found["pace"]["rates"]
+    steps_per_s = {name: f"{round(rates[f'Pong, {name}'], digits):,.0f}" for name, digits in PACES.items()}
+    size = found["size"]["compression"]
+    assert len(size) == 8
+    least, most = min(size, key=size.__getitem__), max(size, key=size.__getitem__)
+    single, training = found["reads"]["single"], found["reads"]["training"]
+    page, crashes = found["page"]["pages"][0], found["crashes"]
+    for cell in (
+        f"{pace['recording_overhead']:.0%} of the game's own time: {steps_per_s['recorded']} steps/s, "
+        f"{steps_per_s['alone']} without",
+        f"{pace['verification_share']:.0%} of the game's own speed; `inspect --check`, without the game, "
+        f"{steps_per_s['checked']} steps/s",
+        f"1/{size[least]:.0f} ({least}) to 1/{size[most]:.0f} ({most}) of their pixels over eight games",
+        f"a random frame of {single['frames']:,} | {single['median_ms']:.2f} ms, at most {single['max_ms']:.2f} ms, "
+        f"in a process of {single['peak_mb']:.0f} MB",
+        f"of {training['batch_size']} for training, from {training['frames']:,} frames in {training['bytes'] / 1e9:.1f}"
+        f" GB | {round(training['frames_per_s'], -2):,.0f} frames/s, in a process of {training['peak_mb']:.0f} MB",
+        f"of {page['frames']:,} frames of Pong | {page['bytes'] / 1e6:.1f} MB; shows its first frame after "
+        f"{page['opened_s']:.2f} s",
+        f"{crashes['kills']} times SIGKILL while recording | {crashes['episodes']:,} episodes, {crashes['lost']} lost, "
+        f"{len(crashes['torn'])} torn, {crashes['failed_starts']} starts failed; {crashes['recovered']} recovered",
+    ):
+        assert cell in README
+
+
+PACES = {"alone": -1, "recorded": -1, "checked": -2}
+"""Rates, and how they are rounded."""
+
+
 def test_the_scores_by_labelled_frames_shown_are_those_that_the_bench_left():
     points = figures("labels")["points"]
     for name, digits in (("eye", 3), ("mean", 1)):
