@@ -48,6 +48,10 @@ class WriterLock:
         except FileNotFoundError:
             return False
 
+    def moved(self, folder: Path) -> None:
+        """Says that the folder is there now."""
+        self._path = folder / self._path.name
+
     def release(self) -> None:
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)

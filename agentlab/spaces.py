@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from agentlab.errors import InputError
+
+MOST_VALUES = 2**27
+"""Of a Box that is read: its bounds take as many bytes several times."""
 
 
 def to_plain(space: spaces.Space[Any]) -> dict[str, Any]:
@@ -44,6 +48,8 @@ def from_plain(plain: dict[str, Any]) -> spaces.Space[Any]:
         return spaces.MultiBinary(plain["n"])
     if kind == "Box":
         dtype, shape = np.dtype(plain["dtype"]), tuple(plain["shape"])
+        if math.prod(shape) > MOST_VALUES:
+            raise ValueError(f"expected a shape of at most {MOST_VALUES:,} values, found {shape}")
         low = np.broadcast_to(np.asarray(plain["low"], dtype), shape)
         high = np.broadcast_to(np.asarray(plain["high"], dtype), shape)
         return spaces.Box(low, high, shape, dtype.type)

@@ -269,6 +269,7 @@ class TestRecordings:
             ('{"frame": 1, "labels": {"sqare_x": 5}}', ["line 1", "'sqare_x'", "Did you mean 'square_x'?"]),
             ('{"frame": 99, "labels": {"square_x": 5}}', ["line 1", "'frame'", "found 99"]),
             ('{"frame": 1, "labels"', ["line 1", "garbled"]),
+            ('{"frame": 1, "labels": {"square_x": 5}, "annotator": [1]}', ["line 1", "'annotator': expected text"]),
         ],
     )
     def test_added_labels(self, line: str, parts: list[str], refuses: Refuses, recording: Path, out: Path):
@@ -349,6 +350,11 @@ class TestRecordings:
             ("env_spec", "{"),
             ("agentlab.env_kwargs", 5),
             ("agentlab.observation_space", {"type": "Box"}),
+            (
+                "agentlab.observation_space",
+                {"type": "Box", "dtype": "uint8", "shape": [10**6, 10**6, 3], "low": 0, "high": 255},
+            ),
+            ("agentlab.provenance.versions", {"gymnasium": 1}),
             ("agentlab.action_names", "NOOP"),
             ("agentlab.action_names", [1, 2]),
             ("agentlab.render_fps", float("nan")),
@@ -379,20 +385,31 @@ class TestRecordings:
             refuses(args, str(metadata))
 
     @pytest.mark.parametrize(
-        ("field", "value"), [("seed", "one"), ("total_steps", None), ("agentlab", []), ("agentlab.versions", "new")]
+        ("field", "value"),
+        [
+            ("seed", "one"),
+            ("total_steps", None),
+            ("total_steps", 10**12),
+            ("total_steps", -1),
+            ("agentlab", []),
+            ("agentlab.versions", "new"),
+            ("agentlab.versions", {"gymnasium": None}),
+            ("agentlab.ended_by", [1]),
+        ],
     )
     def test_with_a_garbled_field_of_an_episode(
         self, field: str, value: Any, refuses: Refuses, recording: Path, out: Path
     ):
         metadata = recording / "data" / "1" / "metadata.json"
         content = json.loads(metadata.read_text())
-        if field == "agentlab.versions":
-            content["agentlab"]["versions"] = value
+        if field.startswith("agentlab."):
+            content["agentlab"][field.partition(".")[2]] = value
         else:
             content[field] = value
         metadata.write_text(json.dumps(content))
         refuses(["replay", recording, "--verify"], str(metadata))
         refuses(["replay", recording, "--html", out], str(metadata))
+        refuses(["label", recording, "--export", "csv", "--out", out], str(metadata))
 
     @pytest.mark.parametrize("damage", [truncate, Path.unlink])
     @pytest.mark.parametrize("name", ["metadata.json", "part-0.arrow"])

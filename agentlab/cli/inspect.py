@@ -43,17 +43,19 @@ def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.errors import InputError
     from agentlab.inspection import describe, render
 
+    found: list[str] = []
     try:
         description = describe(options.path)
-    except InputError:
+    except InputError as error:
         if not (options.check and (options.path / "data" / "metadata.json").is_file()):
             raise
         description = {"path": str(options.path), "kind": "recording, damaged"}
+        found.append(str(error))
     if not options.check:
         return Result(description, render(description))
     if not description["kind"].startswith("recording"):
         raise InputError(f"{options.path}: --check is for recordings, found: {description['kind']}")
-    found = _damages(options.path)
+    found = _damages(options.path) or found
     verdict = "\n".join(found) or f"{options.path}: every row and frame is as it was written"
     return Result({**description, "damages": found}, f"{render(description)}\n{verdict}", exit_code=1 if found else 0)
 

@@ -53,7 +53,7 @@ class Options(Common):
     append: bool = False
     """Add to an existing recording."""
     force: bool = False
-    """Replace an existing recording."""
+    """Replace an existing recording, which stays until the new one has an episode."""
     seed: Seed = 0
     """Episode i is reset with seed + i."""
     device: str = "auto"

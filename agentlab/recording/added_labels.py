@@ -105,6 +105,9 @@ def _parsed(line: bytes, where: str) -> dict[str, Any]:
         raise InputError(f"{where}: expected JSON with 'frame' and 'labels', found a garbled line") from error
     if not isinstance(frame, int) or not isinstance(values, dict):
         raise InputError(f"{where}: expected a frame number and a mapping of labels, found {frame!r} and {values!r}")
+    for name in ("source", "annotator", "created_at"):
+        if not isinstance(content.get(name), str | None):
+            raise InputError(f"{where}: field {name!r}: expected text, found {content[name]!r}")
     return content
 
 
@@ -121,18 +124,35 @@ def _metadata_for(recording: Path, schema: LabelSchema) -> dict[str, Any] | None
 
 
 def _append(folder: Path, labels: Iterable[FrameLabels]) -> None:
-    """Adds a line for each, but where the last one about its frame by who says it is the same already."""
+    """Adds a line for each, but where the lines that count for its labels say the same already."""
     file, time = folder / FILE_NAME, now()
     existing = file.read_bytes().splitlines() if file.exists() else []
-    last = {(line["frame"], line.get("source"), line.get("annotator")): line for line in map(json.loads, existing)}
+    counting: dict[tuple[int, str], dict[str, Any]] = {}
+    for number, before in enumerate(existing, start=1):
+        _let_count(_parsed(before, f"{file}: line {number}"), counting)
     added = []
     for said in labels:
         line = {"frame": said.frame, "labels": dict(said.values), "source": said.source, "annotator": said.annotator}
-        key = said.frame, said.source, said.annotator
-        before = last.get(key, {})
-        line["created_at"] = said.created_at or (before.get("created_at") if line.items() <= before.items() else time)
-        if line != before:
-            last[key] = line
-            added.append(json.dumps(line, separators=(",", ":")).encode())
+        line["created_at"] = said.created_at or time
+        if said.values and all(_is_said(said, name, counting.get((said.frame, name))) for name in said.values):
+            continue
+        _let_count(line, counting)
+        added.append(json.dumps(line, separators=(",", ":")).encode())
     if added:
         write_file(file, b"".join(line + b"\n" for line in existing + added))
+
+
+def _let_count(line: dict[str, Any], counting: dict[tuple[int, str], dict[str, Any]]) -> None:
+    """Later lines win, label by label."""
+    counting.update({(line["frame"], name): line for name in line["labels"]})
+
+
+def _is_said(said: FrameLabels, name: str, line: dict[str, Any] | None) -> bool:
+    """Whether a line gives the label the same value, from the same source, and at the same time if that is told."""
+    if line is None:
+        return False
+    found = line["labels"][name], line.get("source"), line.get("annotator")
+    return found == (said.values[name], said.source, said.annotator) and said.created_at in (
+        None,
+        line.get("created_at"),
+    )

@@ -127,9 +127,14 @@ def _rate(value: Any) -> float | None:
 
 
 def _with_versions(provenance: Any) -> dict[str, Any]:
-    if not (isinstance(provenance, dict) and isinstance(provenance.get("versions", {}), dict)):
-        raise TypeError(f"provenance: expected an object with versions, an object too, found {provenance!r}")
+    if not (isinstance(provenance, dict) and are_versions(provenance.get("versions", {}))):
+        raise TypeError(f"provenance: expected an object with versions, texts by package, found {provenance!r}")
     return provenance
+
+
+def are_versions(value: Any) -> bool:
+    """Whether it is the versions of packages as recordings store them."""
+    return isinstance(value, dict) and all(isinstance(version, str) for version in value.values())
 
 
 def read_metadata(recording: Path) -> dict[str, Any]:

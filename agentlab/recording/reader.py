@@ -17,8 +17,16 @@ from agentlab.labels import LabelSchema
 from agentlab.recording.added_labels import FILE_NAME as ADDED_LABELS
 from agentlab.recording.episode import Episode
 from agentlab.recording.frame_file import FrameFile, positions_of_binary, positions_of_lists
-from agentlab.recording.header import OWN_KEY, Header, episode_file, episode_folder, metadata_file, read_metadata
-from agentlab.recording.rows import row_schema
+from agentlab.recording.header import (
+    OWN_KEY,
+    Header,
+    are_versions,
+    episode_file,
+    episode_folder,
+    metadata_file,
+    read_metadata,
+)
+from agentlab.recording.rows import MAX_ROWS, row_schema
 from agentlab.recording.speed import steps_per_second
 
 if TYPE_CHECKING:
@@ -101,7 +109,7 @@ class Recording(Sequence[Episode]):
 
     def fingerprint(self) -> str:
         """A SHA-256 that changes when episodes or labels are added or differ."""
-        digest = hashlib.sha256(json.dumps(self._metadata[OWN_KEY]["label_schema"]).encode())
+        digest = hashlib.sha256(json.dumps(self._metadata[OWN_KEY].get("label_schema")).encode())
         for episode in self:
             digest.update(str(episode.provenance.get("sha256")).encode())
             added = episode_folder(self.path, episode.index) / ADDED_LABELS
@@ -181,8 +189,12 @@ class Recording(Sequence[Episode]):
         for name, kind in (("seed", int), ("total_steps", int), (OWN_KEY, dict)):
             if not isinstance(metadata.get(name), kind):
                 raise InputError(f"{file}: field {name!r}: expected {kind.__name__}, found {metadata.get(name)!r}")
-        if not isinstance(versions := metadata[OWN_KEY].get("versions", {}), dict):
-            raise InputError(f"{file}: field 'versions': expected an object, found {versions!r}")
+        if not 0 <= metadata["total_steps"] < MAX_ROWS:
+            raise InputError(f"{file}: field 'total_steps': expected a count, found {metadata['total_steps']}")
+        if not are_versions(versions := metadata[OWN_KEY].get("versions", {})):
+            raise InputError(f"{file}: field 'versions': expected texts by package, found {versions!r}")
+        if not isinstance(ended_by := metadata[OWN_KEY].get("ended_by", ""), str):
+            raise InputError(f"{file}: field 'ended_by': expected text, found {ended_by!r}")
         return metadata
 
     def _read_rows(self, index: int) -> tuple[pa.RecordBatch, pa.Buffer]:

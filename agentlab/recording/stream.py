@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from agentlab.errors import InputError
 
@@ -60,7 +61,7 @@ def read_whole_rows(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]] | None:
 def _read_all(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     reader = pa.ipc.open_stream(pa.py_buffer(path.read_bytes()))
     rows = reader.read_all().combine_chunks()
-    rows.validate(full=True)
+    _require_whole(rows)
     return rows, json.loads(reader.schema.metadata[_ABOUT])
 
 
@@ -74,8 +75,15 @@ def _read_up_to_the_cut(path: Path) -> tuple[pa.Table, dict[str, Any]]:
             about = json.loads(reader.schema.metadata[_ABOUT])
             while True:
                 batch = reader.read_next_batch()
-                batch.validate(full=True)
+                _require_whole(batch)
                 batches.append(batch)
     except (StopIteration, pa.ArrowException, OSError, ValueError):
         pass
     return pa.Table.from_batches(batches, None if batches else pa.schema([])).combine_chunks(), about
+
+
+def _require_whole(rows: pa.Table | pa.RecordBatch) -> None:
+    """Raises `ValueError` for rows without content, as a power failure may leave them, and what Arrow raises."""
+    rows.validate(full=True)
+    if any(pc.min(pc.binary_length(column)).as_py() == 0 for column in rows.columns):
+        raise ValueError("expected rows with content, found an empty one")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +17,7 @@ import gymnasium as gym
 from agentlab.environment import open_environment
 from agentlab.errors import InputError
 from agentlab.processes import processes
-from agentlab.recording.comparison import Difference, OnFrame, Replayed, first_difference, replay
+from agentlab.recording.comparison import Difference, OnFrame, Replayed, first_difference
 from agentlab.recording.episode import Episode
 from agentlab.recording.header import spec_json
 from agentlab.recording.progress import OnStep, silent
@@ -33,9 +31,6 @@ Compared: TypeAlias = tuple[Difference | None, int]
 """What differs in an episode first, and how many of its steps do not."""
 Comparing: TypeAlias = Generator[Compared, None, None]
 """Episode by episode."""
-
-STEPS_BEFORE = 10
-"""Steps that an environment has taken before the first episode is replayed in it."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +49,11 @@ def verify(
 ) -> Verification:
     """Replays every episode and compares frames, rewards, end flags and labels.
 
-    Also compares every file with its checksum, and every image with its hash where that does not hold. The environment
-    has already taken some steps when the first episode is replayed, so that what it carries over from one episode to
-    the next shows as a difference. `workers` processes replay as many episodes at once; the difference told is the
-    first in the recording's order, whoever finds it. `make` is then to be a function of a module.
+    Also compares every file with its checksum, and every image with its hash where that does not hold. Episodes follow
+    one another in one environment, as when they were recorded; one that differs is replayed again in a new environment
+    before it is told. `workers` processes replay as many episodes at once, each in an environment of its own; the
+    difference told is the first in the recording's order, whoever finds it. `make` is then to be a function of a
+    module.
 
     Raises `InputError` for an empty recording, unreadable files and an environment that cannot be made.
     """
@@ -109,9 +105,9 @@ def make_env(recording: Recording, make: Make = open_environment) -> gym.Env[Any
 
 def _in_turn(recording: Recording, make: Make, on_step: OnStep) -> Comparing:
     n_steps = 0
-    with _used_env(recording, make) as env:
+    with make_env(recording, make) as env:
         for episode in recording:
-            yield _compared(episode, env, _progress(on_step, episode.index, n_steps))
+            yield _compared(episode, env, make, _progress(on_step, episode.index, n_steps))
             n_steps += episode.n_steps
 
 
@@ -131,28 +127,24 @@ def _at_once(recording: Recording, make: Make, on_step: OnStep, workers: int) ->
             ) from error
 
 
-def _used_env(recording: Recording, make: Make) -> gym.Env[Any, Any]:
-    """A new environment that has taken some steps."""
-    env = make_env(recording, make)
-    deque(islice(replay(recording[0], env), STEPS_BEFORE), maxlen=0)
-    return env
-
-
-def _compared(episode: Episode, env: gym.Env[Any, Any], on_frame: OnFrame) -> Compared:
+def _compared(episode: Episode, env: gym.Env[Any, Any], make: Make, on_frame: OnFrame) -> Compared:
     difference = first_difference(episode, env, on_frame)
+    if difference is not None:
+        with make_env(episode.recording, make) as new:
+            difference = first_difference(episode, new)
     return difference, episode.n_steps if difference is None else difference.step or 0
 
 
 def _compared_elsewhere(path: Path, make: Make, index: int) -> Compared:
     """The same in a process of its own, which keeps its environment."""
     recording, env = _opened(path, make)
-    return _compared(recording[index], env, lambda _: None)
+    return _compared(recording[index], env, make, lambda _: None)
 
 
 @lru_cache(maxsize=1)
 def _opened(path: Path, make: Make) -> tuple[Recording, gym.Env[Any, Any]]:
     recording = Recording(path)
-    return recording, _used_env(recording, make)
+    return recording, make_env(recording, make)
 
 
 def _progress(on_step: OnStep, episodes: int, steps: int) -> OnFrame:

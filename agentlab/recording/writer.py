@@ -97,14 +97,18 @@ class RecordingWriter:
         self.header = header
         self.recovered: list[str] = []
         self._rows = RowMaker(header)
+        self._has_whole_episode = False
         self._replaced = Replaced(path)
-        if self._replaced.is_kept and _holds_nothing(path):
-            _require_unused(path)
-            self._replaced.put_back()
+        if self._replaced.is_kept:
+            self._settle_an_earlier_replacement()
         self._is_new = not (append and metadata_file(path).exists())
-        if self._is_new:
-            _create(path, header, self._replaced, force)
-        self._lock = WriterLock(path)
+        try:
+            if self._is_new:
+                _create(path, header, self._replaced, force)
+            self._lock = WriterLock(path)
+        except BaseException:
+            self._replaced.release()
+            raise
         try:
             self._metadata = self._continued_metadata()
             self.total_episodes: int = self._metadata["total_episodes"]
@@ -112,9 +116,12 @@ class RecordingWriter:
             self._n_bytes = sum(file.stat().st_size for file in (path / "data").rglob("*"))
             self._inprogress.mkdir(exist_ok=True)
             self._recover()
+            if self.total_episodes:
+                self._replaced.drop()
             self._write_metadata()
         except BaseException:
             self._lock.release()
+            self._replaced.release()
             raise
 
     def begin(
@@ -145,23 +152,30 @@ class RecordingWriter:
             self._count(folder)
             self._write_metadata()
             if ended_by != ENDED_BY_INTERRUPTION:
+                self._has_whole_episode = True
                 self._replaced.drop()
         stream.unlink()
 
     def close(self, *, failed: bool = False) -> None:
         """Recovers episodes still running, and removes a new recording that got no episode.
 
-        One that replaces another and has `failed` before a whole episode gives it its place back.
+        One that replaces another gives it its place back then, and if it has `failed` before a whole episode.
         """
         try:
             self._recover()
             shutil.rmtree(self._inprogress)
-            if self._is_new and (self.total_episodes == 0 or (failed and self._replaced.is_kept)):
-                shutil.rmtree(self.path)
-                self._replaced.put_back()
-            self._replaced.drop()
+            stays = self._stays(failed=failed)
+            if not stays:
+                shutil.rmtree(self.path.resolve())
+        except BaseException:
+            self._replaced.release()
+            raise
         finally:
             self._lock.release()
+        if stays:
+            self._replaced.drop()
+        else:
+            self._replaced.put_back()
 
     def __enter__(self) -> Self:
         return self
@@ -178,6 +192,31 @@ class RecordingWriter:
     @property
     def _inprogress(self) -> Path:
         return self.path / "inprogress"
+
+    def _stays(self, *, failed: bool) -> bool:
+        """Whether the recording stays when it is closed."""
+        if self._replaced.is_kept:
+            return self._has_whole_episode or (self.total_episodes > 0 and not failed)
+        return self.total_episodes > 0 or not self._is_new
+
+    def _settle_an_earlier_replacement(self) -> None:
+        """Ends what a writer left that was killed while it replaced a recording; nothing where rows may be recovered.
+
+        `InputError` when it is still at work.
+        """
+        is_recording = metadata_file(self.path).exists()
+        if self.path.exists() and not is_recording:
+            return
+        if is_recording:
+            WriterLock(self.path).release()
+        self._replaced.hold()
+        if is_recording and read_metadata(self.path)["total_episodes"]:
+            self._replaced.drop()
+        elif not any((self.path / "inprogress").glob("*.arrows")):
+            if is_recording:
+                shutil.rmtree(self.path.resolve())
+            self._replaced.put_back()
+            self.recovered.append(f"{self.path}: put back the recording that was to be replaced: no step had been made")
 
     def _continued_metadata(self) -> dict[str, Any]:
         metadata = read_metadata(self.path)
@@ -261,29 +300,18 @@ def _tell_if_full(error: OSError | InputError, path: Path) -> None:
         ) from error
 
 
-def _holds_nothing(path: Path) -> bool:
-    """Whether a recording was begun at `path` and got no row."""
-    if not metadata_file(path).exists():
-        return True
-    return read_metadata(path)["total_episodes"] == 0 and not any((path / "inprogress").glob("*.arrows"))
-
-
-def _require_unused(path: Path) -> None:
-    """Raises `InputError` when a writer is at work there."""
-    if path.exists():
-        WriterLock(path).release()
-
-
 def _create(path: Path, header: Header, replaced: Replaced, force: bool) -> None:
     """An empty recording at `path`, whole or not at all."""
-    if force and path.exists():
+    replaces = force and path.exists()
+    if replaces:
         read_metadata(path)
-        _require_unused(path)
+        WriterLock(path).release()
         replaced.keep()
     try:
-        with new_folder(path) as folder:
+        with new_folder(path.resolve() if path.is_symlink() else path) as folder:
             (folder / "data").mkdir()
             write_json(metadata_file(folder), header.to_metadata() | {"total_episodes": 0, "total_steps": 0})
     except BaseException:
-        replaced.put_back()
+        if replaces:
+            replaced.put_back()
         raise

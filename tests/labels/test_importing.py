@@ -304,6 +304,14 @@ class TestValues:
         assert found.fingerprint() != fingerprint
         assert [each.values["screen"] for each in found[1].added_labels if each.frame == 1] == ["title", "in play"]
 
+    def test_what_another_has_said_since_is_said_again(self, blank: Recording, tmp_path: Path):
+        title, play = ({"result": [choice("screen", screen)]} for screen in ("title", "in play"))
+        a, b = (studio(tmp_path / f"{name}.json", task(1, said)) for name, said in (("a", title), ("b", play)))
+        for file, annotator, screen in ((a, "ann", "title"), (b, "bob", "in play"), (a, "ann", "title")):
+            _, found = imported(blank, "label-studio", file, annotator=annotator)
+            assert said(found, 1, 1)["screen"] == screen
+        assert len(found[1].added_labels) == 3
+
     def test_a_frame_is_one_line_of_the_recording(self, blank: Recording, tmp_path: Path):
         _, after = imported(blank, "jsonl", self.lines(tmp_path, (0, "paused", True), (0, "score", 0)), annotator="ann")
         (line,) = (after.path / "data" / "1" / "_labels.jsonl").read_text().splitlines()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from recording_games import CATCH, Noise, record_noise
 
 from agentlab.errors import InputError
 from agentlab.recording import RandomPolicy, Recording, RecordingWriter, describe, record, verify
+from agentlab.recording.replaced import Replaced
 
 HEADER = describe(Noise(), "test/Noise-v0", {}, {})
 
@@ -227,7 +230,7 @@ def test_an_episode_of_more_bytes_than_arrow_holds_is_refused_not_cut(tmp_path, 
 
 
 class TestReplacing:
-    """`force` gives up the earlier recording only for a whole episode of the new one."""
+    """`force` gives up the earlier recording for an episode of the new one, which after a failure has to be whole."""
 
     @pytest.fixture
     def path(self, tmp_path):
@@ -262,6 +265,11 @@ class TestReplacing:
             self.replace_until(ZeroDivisionError, path, steps=0, whole=1)
         assert self.seeds(path) == [1]
 
+    def killed(self, writer):
+        """Leaves what a writer that is killed leaves."""
+        writer._lock.release()
+        writer._replaced.release()
+
     def test_ctrl_c_keeps_the_steps_of_the_new_one_and_without_any_the_earlier(self, path):
         for steps, kept in ((0, [7, 8]), (3, [1])):
             with pytest.raises(KeyboardInterrupt):
@@ -270,16 +278,101 @@ class TestReplacing:
 
     @pytest.mark.parametrize("next_start", [{"append": True}, {"force": True}])
     def test_killed_before_any_row_the_next_start_gives_it_back(self, path, next_start):
-        writer = RecordingWriter(path, HEADER, force=True)
-        writer._lock.release()
-        with RecordingWriter(path, HEADER, **next_start):
-            pass
+        self.killed(RecordingWriter(path, HEADER, force=True))
+        with RecordingWriter(path, HEADER, **next_start) as writer:
+            assert "put back the recording that was to be replaced" in writer.recovered[0]
         assert self.seeds(path) == [7, 8]
+
+    def test_killed_or_failed_again_and_again_it_is_still_given_back(self, path):
+        for _ in range(2):
+            writer = RecordingWriter(path, HEADER, force=True)
+            run(writer, 3, seed=1)
+            self.killed(writer)
+        with pytest.raises(ZeroDivisionError):
+            self.replace_until(ZeroDivisionError, path, steps=2)
+        assert self.seeds(path) == [7, 8]
+
+    def test_killed_before_a_step_an_append_without_one_gives_it_back(self, path):
+        writer = RecordingWriter(path, HEADER, force=True)
+        run(writer, 0, seed=1)
+        self.killed(writer)
+        assert recover(path) == []
+        assert self.seeds(path) == [7, 8]
+
+    def test_killed_after_a_whole_episode_it_is_gone_for_good(self, path, monkeypatch):
+        with monkeypatch.context() as patched:
+            patched.setattr(Replaced, "drop", do_nothing)
+            writer = RecordingWriter(path, HEADER, force=True)
+            run(writer, 2, seed=1).commit("max_steps")
+            self.killed(writer)
+        with pytest.raises(ZeroDivisionError):
+            self.replace_until(ZeroDivisionError, path, steps=2)
+        assert self.seeds(path) == [1]
+
+    def test_half_deleted_it_does_not_come_back(self, path, monkeypatch):
+        writer = RecordingWriter(path, HEADER, force=True)
+        episode = run(writer, 2, seed=1)
+        with monkeypatch.context() as patched:
+            patched.setattr("agentlab.recording.replaced.shutil.rmtree", delete_half)
+            with pytest.raises(OSError, match="killed here"):
+                episode.commit("max_steps")
+        self.killed(writer)
+        shutil.rmtree(path)
+        record_noise(path, episodes=1)
+        assert [episode.seed for episode in Recording(path)] == [7]
+
+    def test_refused_for_want_of_force_what_is_there_stays(self, path):
+        writer = RecordingWriter(path, HEADER, force=True)
+        run(writer, 3, seed=1)
+        self.killed(writer)
+        with pytest.raises(InputError, match="exists already"):
+            RecordingWriter(path, HEADER)
+        recover(path)
+        assert self.seeds(path) == [1]
+
+    def test_other_files_that_lie_there_now_are_left_alone(self, path):
+        aside = path.with_name(".rec.replaced")
+        path.rename(aside)
+        path.mkdir()
+        (path / "thesis.txt").write_text("years of work")
+        for how in ({}, {"append": True}, {"force": True}):
+            with pytest.raises(InputError):
+                RecordingWriter(path, HEADER, **how)
+        assert (path / "thesis.txt").exists()
+        assert len(Recording(aside)) == 2
+
+    def test_moved_aside_a_moment_ago_it_is_for_its_writer_alone(self, path):
+        replaced = Replaced(path)
+        replaced.keep()
+        with pytest.raises(InputError, match="is being written by"):
+            RecordingWriter(path, HEADER, append=True)
+        replaced.release()
+        recover(path)
+        assert self.seeds(path) == [7, 8]
+
+    @pytest.mark.parametrize(("whole", "kept"), [(0, [7, 8]), (2, [1, 1])])
+    def test_through_a_link_it_is_what_the_link_names(self, path, tmp_path, whole, kept):
+        link = tmp_path / "links" / "link"
+        link.parent.mkdir()
+        link.symlink_to(path)
+        with pytest.raises(ZeroDivisionError):
+            self.replace_until(ZeroDivisionError, link, steps=0, whole=whole)
+        assert link.is_symlink()
+        assert [episode.seed for episode in Recording(link)] == kept
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["links", "rec"]
+
+    def test_the_folder_one_is_in_can_be_added_to_and_not_replaced(self, path, monkeypatch):
+        monkeypatch.chdir(path)
+        with RecordingWriter(Path(), HEADER, append=True) as writer:
+            run(writer, 2, seed=1).commit("max_steps")
+        with pytest.raises(InputError, match="the folder you are in"):
+            RecordingWriter(Path(), HEADER, force=True)
+        assert self.seeds(path) == [7, 8, 1]
 
     def test_killed_in_the_first_episode_the_next_start_goes_on_with_its_rows(self, path):
         writer = RecordingWriter(path, HEADER, force=True)
         run(writer, 3, seed=1)
-        writer._lock.release()
+        self.killed(writer)
         recover(path)
         assert self.seeds(path) == [1]
 
@@ -291,6 +384,41 @@ class TestReplacing:
                 RecordingWriter(path, HEADER, append=True)
             run(writer, 2, seed=1).commit("max_steps")
         assert self.seeds(path) == [1]
+
+
+def delete_half(folder, **_):
+    """Is killed while it deletes the earlier recording for good."""
+    if folder.exists():
+        _delete(folder / "data" / "1")
+        raise OSError("killed here")
+
+
+_delete = shutil.rmtree
+
+
+def do_nothing(_):
+    pass
+
+
+@pytest.mark.parametrize("row", [2, -1])
+def test_a_row_without_its_content_is_where_a_stream_ends(tmp_path, row):
+    """As a power failure may leave it."""
+    path = tmp_path / "rec"
+    writer = RecordingWriter(path, HEADER)
+    stream = run(writer, 4)._stream.path
+    writer._lock.release()
+    content = bytearray(stream.read_bytes())
+    begins = [found.start() for found in re.finditer(b"\xff\xff\xff\xff", content)][1:]
+    begin = begins[:5][row]
+    (n_metadata,) = struct.unpack_from("<i", content, begin + 4)
+    end = begins[begins.index(begin) + 1] if begin != begins[:5][-1] else len(content)
+    body = begin + 8 + n_metadata
+    content[body:end] = bytes(end - body)
+    stream.write_bytes(content)
+    recover(path)
+    (kept,) = Recording(path)
+    assert kept.n_steps == range(5)[row] - 1
+    assert_replays([kept])
 
 
 def test_a_folder_without_write_permission_is_named(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -114,15 +113,14 @@ def test_an_environment_that_changed_is_found(tmp_path):
 
 
 class Lingering(Noise):
-    """Carries something over from one episode to the next, which a seed should rule out."""
+    """Carries over from one episode to the next how many there were."""
 
-    def __init__(self, what):
+    def __init__(self):
         super().__init__()
-        self.what, self.t, self.resets, self.carried = what, 0, 0, 0
+        self.carried = 0
 
     def reset(self, *, seed=None, options=None):
-        self.resets += 1
-        self.carried = {"nothing": 0, "where it ended": self.t, "a count": self.resets}[self.what]
+        self.carried += 1
         return super().reset(seed=seed, options=options)
 
     def step(self, action):
@@ -130,19 +128,30 @@ class Lingering(Noise):
         return frame, reward + self.carried, *rest
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize(
-    ("what", "expected"), [("nothing", None), ("where it ended", (0, 0, "reward")), ("a count", (0, 0, "reward"))]
-)
-def test_what_is_carried_over_from_one_episode_to_the_next_is_found(tmp_path, what, expected, workers):
-    env = Lingering(what)
+class Strict(Noise):
+    """Refuses to begin anew in the midst of an episode."""
+
+    t = 0
+
+    def reset(self, *, seed=None, options=None):
+        assert self.t in (0, self.length)
+        return super().reset(seed=seed, options=options)
+
+
+@pytest.mark.parametrize("kind", [Lingering, Strict])
+def test_episodes_follow_one_another_as_when_they_were_recorded(tmp_path, kind):
+    env = kind()
     record(env, tmp_path / "rec", RandomPolicy(env.action_space), episodes=3, env_id="test/Noise-v0")
-    found = verify(Recording(tmp_path / "rec"), make=partial(make_lingering, what), workers=workers)
-    assert (found.difference and where(found.difference)) == expected
+    assert verify(Recording(tmp_path / "rec"), make=lambda env_id, env_kwargs: kind()).difference is None  # noqa: ARG005
 
 
-def make_lingering(what, env_id, env_kwargs):  # noqa: ARG001
-    return Lingering(what)
+def test_an_episode_that_happens_again_in_a_new_environment_alone_is_equal(tmp_path):
+    for seed in range(2):
+        env = Lingering()
+        policy = RandomPolicy(env.action_space)
+        record(env, tmp_path / "rec", policy, episodes=1, seed=seed, env_id="test/Noise-v0", append=True)
+    found = verify(Recording(tmp_path / "rec"), make=lambda env_id, env_kwargs: Lingering())  # noqa: ARG005
+    assert (found.difference, found.episodes) == (None, 2)
 
 
 def test_versions_that_differ_are_named(copy):
