@@ -69,7 +69,7 @@ def _describer(path: Path) -> Callable[[Path], dict[str, Any]]:
             f"{path}: expected a recording, an extractor, a head, a run, exported frames, a recipe (.yaml) or a model "
             f"(.onnx), found a {path.suffix or 'nameless'} file; inspect the folder it is in"
         )
-    if (path / "data" / "metadata.json").exists():
+    if looks_like_recording(path):
         return _recording
     if (path / "recipe.yaml").exists():
         return _run
@@ -79,6 +79,11 @@ def _describer(path: Path) -> Callable[[Path], dict[str, Any]]:
         f"{path}: expected a recording (data/metadata.json), an extractor, a head or exported frames (meta.json) or a "
         "run (recipe.yaml), found a folder with none of them"
     )
+
+
+def looks_like_recording(path: Path) -> bool:
+    """Whether it is the folder of a recording, which may be damaged."""
+    return (path / "data" / "metadata.json").exists()
 
 
 def _recording(path: Path) -> dict[str, Any]:

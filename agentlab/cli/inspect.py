@@ -41,13 +41,13 @@ def read(args: Sequence[str]) -> Options:
 
 def execute(options: Options, args: Sequence[str]) -> Result:  # noqa: ARG001
     from agentlab.errors import InputError
-    from agentlab.inspection import describe, render
+    from agentlab.inspection import describe, looks_like_recording, render
 
     found: list[str] = []
     try:
         description = describe(options.path)
     except InputError as error:
-        if not (options.check and (options.path / "data" / "metadata.json").is_file()):
+        if not (options.check and looks_like_recording(options.path)):
             raise
         description = {"path": str(options.path), "kind": "recording, damaged"}
         found.append(str(error))

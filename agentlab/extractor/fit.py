@@ -41,6 +41,7 @@ BYTES_LOOKED_AT = 2**25
 """How many frames, and bytes of them, are at most held at once to take statistics and the held-out loss from."""
 PLOTTED_VALUES = 2_000
 FEW_UPDATES, ENOUGH_UPDATES = 200, 500
+"""Fewer than the first are warned of, and the second advised."""
 
 Watched: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 """Frames and their label rows."""

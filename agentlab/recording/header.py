@@ -147,9 +147,15 @@ def read_metadata(recording: Path) -> dict[str, Any]:
         )
     metadata = read_json(file)
     for name in ("total_episodes", "total_steps"):
-        if type(metadata.get(name)) is not int or not 0 <= metadata[name] < MOST:
-            raise InputError(f"{file}: field {name!r}: expected a count, found {metadata.get(name)!r}")
+        require_count(metadata, name, MOST, file)
     return metadata
+
+
+def require_count(metadata: Mapping[str, Any], name: str, below: int, file: Path) -> None:
+    """Raises `InputError` unless the field is a count below `below`."""
+    found = metadata.get(name)
+    if type(found) is not int or not 0 <= found < below:
+        raise InputError(f"{file}: field {name!r}: expected a count, found {found!r}")
 
 
 def metadata_file(recording: Path) -> Path:

@@ -25,6 +25,7 @@ from agentlab.recording.header import (
     episode_folder,
     metadata_file,
     read_metadata,
+    require_count,
 )
 from agentlab.recording.rows import MAX_ROWS, row_schema
 from agentlab.recording.speed import steps_per_second
@@ -186,11 +187,10 @@ class Recording(Sequence[Episode]):
     def _read_episode_metadata(self, index: int) -> dict[str, Any]:
         file = episode_folder(self.path, index) / "metadata.json"
         metadata = read_json(file)
-        for name, kind in (("seed", int), ("total_steps", int), (OWN_KEY, dict)):
+        for name, kind in (("seed", int), (OWN_KEY, dict)):
             if not isinstance(metadata.get(name), kind):
                 raise InputError(f"{file}: field {name!r}: expected {kind.__name__}, found {metadata.get(name)!r}")
-        if not 0 <= metadata["total_steps"] < MAX_ROWS:
-            raise InputError(f"{file}: field 'total_steps': expected a count, found {metadata['total_steps']}")
+        require_count(metadata, "total_steps", MAX_ROWS, file)
         if not are_versions(versions := metadata[OWN_KEY].get("versions", {})):
             raise InputError(f"{file}: field 'versions': expected texts by package, found {versions!r}")
         if not isinstance(ended_by := metadata[OWN_KEY].get("ended_by", ""), str):

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, SupportsFloat
@@ -99,17 +99,15 @@ class RecordingWriter:
         self._rows = RowMaker(header)
         self._has_whole_episode = False
         self._replaced = Replaced(path)
-        if self._replaced.is_kept:
-            self._settle_an_earlier_replacement()
-        self._is_new = not (append and metadata_file(path).exists())
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(self._replaced.release)
+            if self._replaced.is_kept:
+                self._settle_an_earlier_replacement()
+            self._is_new = not (append and metadata_file(path).exists())
             if self._is_new:
                 _create(path, header, self._replaced, force)
             self._lock = WriterLock(path)
-        except BaseException:
-            self._replaced.release()
-            raise
-        try:
+            on_error.callback(self._lock.release)
             self._metadata = self._continued_metadata()
             self.total_episodes: int = self._metadata["total_episodes"]
             self.total_steps: int = self._metadata["total_steps"]
@@ -119,10 +117,7 @@ class RecordingWriter:
             if self.total_episodes:
                 self._replaced.drop()
             self._write_metadata()
-        except BaseException:
-            self._lock.release()
-            self._replaced.release()
-            raise
+            on_error.pop_all()
 
     def begin(
         self,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command import Command
+from command import Command, assert_refused
 
 from agentlab.cli import main
 
@@ -30,8 +30,7 @@ def refused(agentlab: Command):
 
     def run(*args: object) -> str:
         outcome = agentlab(*args)
-        assert (outcome.code, outcome.out) == (2, ""), outcome
-        assert len(outcome.err.splitlines()) == 1, outcome.err
+        assert_refused(outcome)
         return outcome.err
 
     return run

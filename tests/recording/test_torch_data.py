@@ -91,11 +91,7 @@ def test_a_dataset_is_a_sequence(noise):
     assert len(frames) == noise.total_frames
     assert torch.equal(frames[-1]["frame"], frames[len(frames) - 1]["frame"])
     assert [int(row["step"]) for row in frames.__getitems__([-1, 0])] == [int(frames[-1]["step"]), 0]
-    for beyond in (len(frames), -len(frames) - 1):
-        with pytest.raises(IndexError):
-            frames[beyond]
-        with pytest.raises(IndexError):
-            frames.__getitems__([0, beyond])
+    assert_ends(frames)
 
 
 def test_cloning_pairs_are_a_sequence(noise):
@@ -104,11 +100,16 @@ def test_cloning_pairs_are_a_sequence(noise):
     for frames, action in (pairs[-1], pairs.__getitems__([0, -1])[1]):
         assert torch.equal(frames, last)
         assert torch.equal(action, last_action)
-    for beyond in (len(pairs), -len(pairs) - 1):
+    assert_ends(pairs)
+
+
+def assert_ends(dataset):
+    """Asserts that there is nothing before the first and after the last, alone and among others."""
+    for beyond in (len(dataset), -len(dataset) - 1):
         with pytest.raises(IndexError):
-            pairs[beyond]
+            dataset[beyond]
         with pytest.raises(IndexError):
-            pairs.__getitems__([0, beyond])
+            dataset.__getitems__([0, beyond])
 
 
 def test_a_file_that_has_gone_is_named(tmp_path):
