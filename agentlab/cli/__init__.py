@@ -56,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
     try:
         with _termination_as_interrupt():
-            code = _dispatch(args)
-            sys.stdout.flush()
-            return code
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
+            try:
+                return _dispatch(args)
+            except SystemExit as exit_:
+                return int(exit_.code or 0)
+            finally:
+                sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return READER_GONE

@@ -17,6 +17,7 @@ from gymnasium.wrappers.vector import DictInfoToList
 
 from agentlab.environment import open_environment
 from agentlab.errors import InputError
+from agentlab.processes import WAITING_SIGNALS, signals_wait
 
 BOX = "whole"
 """What an info travels under."""
@@ -41,7 +42,8 @@ class _Processes(AsyncVectorEnv):
         if context:  # what takes a second to import is imported once for all
             multiprocessing.set_forkserver_preload([__name__])
         starts = [functools.partial(_open_copy, env_id, dict(env_kwargs))] * n
-        super().__init__(starts, context=context, autoreset_mode=AutoresetMode.DISABLED)
+        with signals_wait():
+            super().__init__(starts, context=context, autoreset_mode=AutoresetMode.DISABLED)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         with self._failures_told():
@@ -126,4 +128,5 @@ def _unpacked(info: dict[str, Any]) -> dict[str, Any]:
 def _open_copy(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
     if multiprocessing.parent_process() is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that records
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITING_SIGNALS)
     return _Packed(open_environment(env_id, env_kwargs))

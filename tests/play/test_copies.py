@@ -8,11 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
+from agentlab.play.copies import open_copies
 from agentlab.recording import Recording
 
 CHATTY = "playing_games:Play/Chatty-v0"
@@ -144,6 +146,29 @@ def test_whatever_stops_it_keeps_what_there_is(stop, agentlab, tmp_path):
     assert len(Recording(out)) >= 5
     assert sorted(by_seed(out)) == list(range(len(Recording(out))))
     assert agentlab("replay", out, "--verify").code == 0
+
+
+def play_under_interrupts():
+    """Copies start and play while the whole process group is interrupted again and again, as by a terminal."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+    done = threading.Event()
+
+    def interrupt():
+        while not done.wait(0.001):
+            os.killpg(0, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    copies = open_copies(CHATTY, {}, 2)
+    copies.reset(seed=[1, 2])
+    copies.close()
+    done.set()
+
+
+def test_no_interrupt_is_for_the_processes_of_the_copies():
+    command = [sys.executable, "-c", "import test_copies; test_copies.play_under_interrupts()"]
+    where = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=where, stderr=subprocess.PIPE, text=True, start_new_session=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_no_copy_at_all_is_refused(refused, tmp_path):
