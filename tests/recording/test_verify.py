@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 from damage import change
 from recording_games import Noise, record_noise
 
+from agentlab.environment import open_environment
 from agentlab.errors import InputError
 from agentlab.recording import RandomPolicy, Recording, record, verify
 
@@ -200,6 +204,25 @@ def test_several_processes_find_what_one_finds(copy, workers):
         assert where(found.difference) == (episode, 20, "reward")
         assert str(found.difference) == str(verify(differing).difference)
         assert found.difference.recorded_frame.shape == (84, 84)
+
+
+def terminated_elsewhere(env_id, env_kwargs):
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return open_environment(env_id, env_kwargs)
+
+
+def killed_elsewhere(env_id, env_kwargs):
+    if multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return open_environment(env_id, env_kwargs)
+
+
+@pytest.mark.parametrize("make", [terminated_elsewhere, killed_elsewhere])
+def test_a_process_that_somebody_ends_is_told(make, copy, capfd):
+    with pytest.raises(InputError, match="a process that replayed an episode was ended from outside"):
+        verify(copy, make=make, workers=2)
+    assert capfd.readouterr().err == ""
 
 
 def test_no_processes_are_refused(catch):
