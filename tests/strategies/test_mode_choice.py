@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
@@ -307,8 +307,8 @@ def test_a_stage_too_short_to_tell_anything_is_left_out():
 
 
 def test_where_the_first_optimised_mode_is_lacking_the_next_one_begins():
-    lacking = replace(timed_mode("second", 0.01), lacks=lambda _: "a thing")
-    choice = ModeChoice([timed_mode("base", 0.02), lacking, timed_mode("third", 0.01)], total_steps=20)
+    lacking = Mode("second", lacks=lambda _: "a thing")
+    choice = ModeChoice([Mode("base"), lacking, Mode("third")], total_steps=20, stages=[])
     list(choice.run(training(), batches(20)))
     assert choice.mode == "third"
 
