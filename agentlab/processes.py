@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
 from multiprocessing.resource_tracker import ensure_running
 from threading import Lock, Thread, Timer
 from typing import Any, ParamSpec, TypeVar
+
+from agentlab.errors import InputError
 
 P = ParamSpec("P")
 Outcome = TypeVar("Outcome")
@@ -27,13 +29,19 @@ def processes(n: int, prepare: Callable[[], None] | None = None) -> Iterator[Pro
     """So many processes, each prepared before its first work by a function of a module.
 
     On an error or an interrupt, work that runs is ended by `SystemExit`, so that it leaves no files, and work that
-    waits is dropped. Work whose process was ended by somebody else raises `BrokenProcessPool`.
+    waits is dropped; what has not ended after `TIME_TO_END_S`, or at a second interrupt, is killed. Raises `InputError`
+    where a process ends by itself or is ended by somebody else.
     """
     with _Pool(n, mp_context=get_context("spawn"), initializer=_begin, initargs=(prepare,)) as pool:
         try:
             yield pool
-        except BaseException:
+        except BaseException as error:
             pool.end()
+            if isinstance(error, BrokenProcessPool):
+                raise InputError(
+                    "a process ended in the midst of its part of the work: it was killed, perhaps for want of memory, "
+                    "or what it ran ended it"
+                ) from error
             raise
 
 
@@ -56,13 +64,18 @@ class _Pool(ProcessPoolExecutor):
             return super().submit(_work, work, args, kwargs)
 
     def end(self) -> None:
-        children = active_children()
-        for process in children:
-            process.terminate()
+        children = list(self._processes.values())
         last_resort = Timer(TIME_TO_END_S, _kill, [children])
-        last_resort.start()
-        self.shutdown(cancel_futures=True)
-        last_resort.cancel()
+        try:
+            for process in children:
+                process.terminate()
+            last_resort.start()
+            self.shutdown(cancel_futures=True)
+        except BaseException:
+            _kill(children)
+            raise
+        finally:
+            last_resort.cancel()
 
 
 def _kill(children: Sequence[BaseProcess]) -> None:
@@ -91,6 +104,7 @@ class _Ending:
 
 
 _ending = _Ending()
+"""Of a process that works for another."""
 
 
 def _begin(prepare: Callable[[], None] | None) -> None:
@@ -112,5 +126,5 @@ def _work(work: Callable[..., Outcome], args: tuple[Any, ...], kwargs: Mapping[s
             return work(*args, **kwargs)
     except SystemExit:
         if _ending.was_told:
-            raise BrokenProcessPool("a process was told to end from outside") from None
+            raise BrokenProcessPool("a process was told to end") from None
         raise

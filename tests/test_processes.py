@@ -1,17 +1,18 @@
 """Processes end when they are told to, whatever they are at, and say nothing about it."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import pytest
 
 import agentlab.processes
+from agentlab.errors import InputError
 from agentlab.processes import processes
 
 LONG = bytes(50_000_000)
@@ -33,6 +34,13 @@ def wait_forever(folder: Path) -> None:
         signal.pause()
     finally:
         file.unlink()
+
+
+def never_end(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    while True:
+        with contextlib.suppress(SystemExit):
+            signal.pause()
 
 
 def begun(folder: Path, n: int) -> list[int]:
@@ -111,7 +119,7 @@ def test_one_that_somebody_else_ends_at_work_is_an_error(stop, tmp_path):
         os.kill(*begun(tmp_path, 1), stop)
         at_work.result()
 
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises(InputError, match="a process ended in the midst of its part of the work"):
         fail(end_it)
 
 
@@ -126,8 +134,36 @@ def test_those_that_wait_for_the_lock_of_a_killed_one_are_killed(which, monkeypa
         os.kill(which(process.pid for process in active_children()), signal.SIGKILL)  # one of the two holds the lock
         pool.submit(process_id).result()
 
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises(InputError, match="a process ended in the midst of its part of the work"):
         fail(kill_one)
+
+
+@pytest.mark.usefixtures("quiet_end")
+def test_a_second_interrupt_kills_what_does_not_end(tmp_path, monkeypatch):
+    def interrupt_twice(pool):
+        pool.submit(never_end, tmp_path)
+        begun(tmp_path, 1)
+        shutdown = pool.shutdown
+
+        def interrupted(**_):
+            monkeypatch.setattr(pool, "shutdown", shutdown)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(pool, "shutdown", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        fail(interrupt_twice)
+
+
+def test_other_processes_are_left_alone(tmp_path):
+    other = get_context("spawn").Process(target=wait_forever, args=(tmp_path,), daemon=True)
+    other.start()
+    begun(tmp_path, 1)
+    with pytest.raises(FailedError):
+        fail(lambda pool: pool.submit(process_id).result())
+    assert other.is_alive()
+    other.kill()
+    other.join()
 
 
 def test_they_do_not_outlive_the_process_that_waits_for_them(tmp_path):

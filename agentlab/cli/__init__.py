@@ -52,17 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if arguments is None else arguments)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
+    with contextlib.suppress(FileNotFoundError):  # a folder that is gone
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
     try:
         with _termination_as_interrupt():
-            try:
-                return _dispatch(args)
-            except SystemExit as exit_:
-                return int(exit_.code or 0)
-            finally:
+            code = _dispatch(args)
+            if sys.stdout is not None:
                 sys.stdout.flush()
-    except (Exception, KeyboardInterrupt) as error:
+            return code
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return READER_GONE
         known = _explain(error)
@@ -75,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reader_is_gone() -> bool:
     """Whether nobody reads the output any more, which from then on goes nowhere."""
+    if sys.stdout is None:
+        return False
     output = sys.stdout.fileno()
     pipe = select.poll()
     pipe.register(output, 0)
@@ -96,7 +97,10 @@ def _dispatch(args: list[str]) -> int:
     if args[0] not in COMMANDS:
         raise InputError(f"unknown command {args[0]!r}.{nearest(args[0], COMMANDS)}")
     command = importlib.import_module(f"agentlab.cli.{args[0]}")
-    options = command.read(args[1:])
+    try:
+        options = command.read(args[1:])
+    except SystemExit as shown:  # the help
+        return int(shown.code or 0)
     result: Result = command.execute(options, args[1:])
     result.show(as_json=options.json)
     return result.exit_code
@@ -121,6 +125,9 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; what was finished is kept", INTERRUPTED
+    if isinstance(error, SystemExit):
+        found = f"sys.exit({error.code!r})" if error.code is not None else "sys.exit()"
+        return f"what ran (an environment, a policy) called {found}, where it may only end its episode", 2
     if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
         return f"{error.filename or 'disk'}: {error.strerror}", InputError.exit_code
     gymnasium: Any = sys.modules.get("gymnasium")

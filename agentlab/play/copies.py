@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import signal
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -41,8 +43,10 @@ class _Processes(AsyncVectorEnv):
         context = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else None
         if context:  # what takes a second to import is imported once for all
             multiprocessing.set_forkserver_preload([__name__])
+            with signals_wait():
+                forkserver.ensure_running()
         starts = [functools.partial(_open_copy, env_id, dict(env_kwargs))] * n
-        with signals_wait():
+        with self._failures_told():
             super().__init__(starts, context=context, autoreset_mode=AutoresetMode.DISABLED)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -57,6 +61,8 @@ class _Processes(AsyncVectorEnv):
         for process in self.processes:
             process.terminate()
         for process in self.processes:
+            process.join(WAIT_FOR_END_S)
+            process.kill()
             process.join()
         for pipe in self.parent_pipes:
             if pipe is not None:
@@ -68,6 +74,8 @@ class _Processes(AsyncVectorEnv):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the traceback that Gymnasium prints
                 yield
+        except InputError:
+            raise
         except (EOFError, ConnectionError) as error:
             raise InputError(f"environment {self._env_id!r}: {self._who_ended()}") from error
         except Exception as error:
@@ -80,7 +88,10 @@ class _Processes(AsyncVectorEnv):
         wait([process.sentinel for process in self.processes], WAIT_FOR_END_S)
         for copy, process in enumerate(self.processes):
             if process.exitcode is not None:
-                return f"the process of copy {copy} ended by itself, with exit code {process.exitcode}"
+                return (
+                    f"the process of copy {copy} ended by itself, with exit code {process.exitcode}; why, a recording "
+                    "with a single copy may show"
+                )
         return "the process of a copy no longer answers"
 
 
@@ -126,7 +137,12 @@ def _unpacked(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open_copy(env_id: str, env_kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that records
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITING_SIGNALS)
-    return _Packed(open_environment(env_id, env_kwargs))
+    """In its process a failure ends it, without a word: the process that records tells it."""
+    if multiprocessing.parent_process() is None:
+        return _Packed(open_environment(env_id, env_kwargs))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that records
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITING_SIGNALS)
+    try:
+        return _Packed(open_environment(env_id, env_kwargs))
+    except Exception:
+        sys.exit(1)

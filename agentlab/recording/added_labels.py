@@ -101,7 +101,7 @@ def _parsed(line: bytes, where: str) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(line)
         frame, values = content["frame"], content["labels"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         raise InputError(f"{where}: expected JSON with 'frame' and 'labels', found a garbled line") from error
     if not isinstance(frame, int) or not isinstance(values, dict):
         raise InputError(f"{where}: expected a frame number and a mapping of labels, found {frame!r} and {values!r}")

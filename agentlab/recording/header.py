@@ -100,7 +100,7 @@ class Header:
                 render_fps=_rate(own.get("render_fps")),
                 provenance=_with_versions(own["provenance"]),
             )
-        except (KeyError, TypeError, ValueError, AssertionError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AssertionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
@@ -134,7 +134,9 @@ def _with_versions(provenance: Any) -> dict[str, Any]:
 
 def are_versions(value: Any) -> bool:
     """Whether it is the versions of packages as recordings store them."""
-    return isinstance(value, dict) and all(isinstance(version, str) for version in value.values())
+    return isinstance(value, dict) and all(
+        isinstance(version, str) and version.isprintable() for version in value.values()
+    )
 
 
 def read_metadata(recording: Path) -> dict[str, Any]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from agentlab.recording.torch_data import CloningPairs, RecordedFrames
 
+SEEDS = 2**63
+"""More than any seed; HDF5 holds no larger."""
 _MAPPED_EPISODES = 32
 """The episodes read last stay mapped into memory, but for their frames."""
 
@@ -187,9 +189,9 @@ class Recording(Sequence[Episode]):
     def _read_episode_metadata(self, index: int) -> dict[str, Any]:
         file = episode_folder(self.path, index) / "metadata.json"
         metadata = read_json(file)
-        for name, kind in (("seed", int), (OWN_KEY, dict)):
-            if not isinstance(metadata.get(name), kind):
-                raise InputError(f"{file}: field {name!r}: expected {kind.__name__}, found {metadata.get(name)!r}")
+        if not isinstance(own := metadata.get(OWN_KEY), dict):
+            raise InputError(f"{file}: field {OWN_KEY!r}: expected an object, found {own!r}")
+        require_count(metadata, "seed", SEEDS, file)
         require_count(metadata, "total_steps", MAX_ROWS, file)
         if not are_versions(versions := metadata[OWN_KEY].get("versions", {})):
             raise InputError(f"{file}: field 'versions': expected texts by package, found {versions!r}")

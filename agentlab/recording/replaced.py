@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import shutil
+import tempfile
 from pathlib import Path
 
 from agentlab.errors import InputError
@@ -13,8 +15,8 @@ class Replaced:
     """The folder of the earlier recording, hidden beside the new one; locked while a writer may put it back."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.resolve()
-        self._aside = self._path.with_name(f".{self._path.name}.replaced")
+        self.path = resolved(path)
+        self._aside = self.path.with_name(f".{self.path.name}.replaced")
         self._lock: WriterLock | None = None
 
     @property
@@ -27,29 +29,31 @@ class Replaced:
 
     def keep(self) -> None:
         """Moves what is there aside; where an earlier one is kept and held already, what is there goes."""
-        if Path.cwd().is_relative_to(self._path):
-            raise InputError(f"{self._path}: is the folder you are in, or holds it; replace it from elsewhere")
+        if Path.cwd().is_relative_to(self.path):
+            raise InputError(f"{self.path}: is the folder you are in, or holds it; replace it from elsewhere")
         if self.is_kept:
-            shutil.rmtree(self._path)
+            shutil.rmtree(self.path)
             return
-        self._lock = WriterLock(self._path)
-        self._path.rename(self._aside)
+        self._lock = WriterLock(self.path)
+        self.path.rename(self._aside)
         self._lock.moved(self._aside)
 
     def put_back(self) -> None:
-        """Gives what is kept and held its place again, which is free."""
-        if self._lock is not None:
-            self._aside.rename(self._path)
-            self._lock.moved(self._path)
-            self.release()
+        """Gives what this writer keeps or holds its place again, if there is any; the new one there goes."""
+        if self._lock is not None and self.is_kept:
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self._aside.rename(self.path)
+            self._lock.moved(self.path)
+        self.release()
 
     def drop(self) -> None:
         """Forgets what is kept for good: what is half deleted never comes back."""
-        dropped = self._aside.with_suffix(".dropped")
         if self.is_kept:
-            shutil.rmtree(dropped, ignore_errors=True)
+            dropped = tempfile.mkdtemp(prefix=f".{self.path.name}.dropped.", dir=self.path.parent)
             self._aside.rename(dropped)
-            shutil.rmtree(dropped, ignore_errors=True)
+        for folder in self.path.parent.glob(f".{glob.escape(self.path.name)}.dropped.*"):
+            shutil.rmtree(folder, ignore_errors=True)
         self.release()
 
     def release(self) -> None:
@@ -57,3 +61,11 @@ class Replaced:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def resolved(path: Path) -> Path:
+    """Where a path leads through its links; `InputError` when they lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{path}: is a link that leads to itself") from error

@@ -18,7 +18,7 @@ _FLAT_SPACES = (spaces.Box, spaces.MultiDiscrete, spaces.MultiBinary)
 
 def require_image_space(space: spaces.Space[Any], where: str) -> spaces.Box:
     """The space itself; `InputError` unless it is one of uint8 images with two or three dimensions."""
-    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3):
+    if isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) in (2, 3) and all(space.shape):
         return space
     raise InputError(f"{where}: expected images (a uint8 Box of shape (h, w) or (h, w, channels)), found {space}")
 

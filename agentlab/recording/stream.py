@@ -52,8 +52,8 @@ def read_whole_rows(path: Path) -> tuple[pa.RecordBatch, dict[str, Any]] | None:
         return None
     if about.get("format_version") != FORMAT_VERSION:
         raise InputError(
-            f"{path}: a running episode that another version of agentlab left; recover it with that version, or delete "
-            "the file to go on without it"
+            f"{path}: a running episode that another version of agentlab left, or a garbled one; recover it with that "
+            "version, or delete the file to go on without it"
         )
     return rows.to_batches()[0], about
 
@@ -62,7 +62,7 @@ def _read_all(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     reader = pa.ipc.open_stream(pa.py_buffer(path.read_bytes()))
     rows = reader.read_all().combine_chunks()
     _require_whole(rows)
-    return rows, json.loads(reader.schema.metadata[_ABOUT])
+    return rows, _about(reader.schema)
 
 
 def _read_up_to_the_cut(path: Path) -> tuple[pa.Table, dict[str, Any]]:
@@ -72,7 +72,7 @@ def _read_up_to_the_cut(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     try:
         with pa.OSFile(str(path)) as source:
             reader = pa.ipc.open_stream(source)
-            about = json.loads(reader.schema.metadata[_ABOUT])
+            about = _about(reader.schema)
             while True:
                 batch = reader.read_next_batch()
                 _require_whole(batch)
@@ -80,6 +80,15 @@ def _read_up_to_the_cut(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     except (StopIteration, pa.ArrowException, OSError, ValueError):
         pass
     return pa.Table.from_batches(batches, None if batches else pa.schema([])).combine_chunks(), about
+
+
+def _about(schema: pa.Schema) -> dict[str, Any]:
+    """What a stream says about itself, nothing where that is garbled."""
+    try:
+        about = json.loads((schema.metadata or {})[_ABOUT])
+    except (KeyError, ValueError, RecursionError):
+        return {}
+    return about if isinstance(about, dict) and about.keys() >= {"uuid", "seed", "options", "provenance"} else {}
 
 
 def _require_whole(rows: pa.Table | pa.RecordBatch) -> None:

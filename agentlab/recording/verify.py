@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -115,16 +114,10 @@ def _at_once(recording: Recording, make: Make, on_step: OnStep, workers: int) ->
     n_steps = 0
     compare = partial(_compared_elsewhere, recording.path, make)
     with processes(min(workers, len(recording))) as pool:
-        try:
-            for index, compared in enumerate(pool.map(compare, range(len(recording)))):
-                n_steps += compared[1]
-                on_step(index + 1, n_steps)
-                yield compared
-        except BrokenProcessPool as error:
-            raise InputError(
-                f"{recording.path}: a process that replayed an episode was ended from outside; "
-                "if memory is short, use fewer --workers"
-            ) from error
+        for index, compared in enumerate(pool.map(compare, range(len(recording)))):
+            n_steps += compared[1]
+            on_step(index + 1, n_steps)
+            yield compared
 
 
 def _compared(episode: Episode, env: gym.Env[Any, Any], make: Make, on_frame: OnFrame) -> Compared:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -19,11 +20,13 @@ from agentlab.errors import InputError
 from agentlab.lock import WriterLock
 from agentlab.recording.frames import Frame
 from agentlab.recording.header import (
+    MOST,
     OWN_KEY,
     Header,
     episode_folder,
     metadata_file,
     read_metadata,
+    require_count,
 )
 from agentlab.recording.replaced import Replaced
 from agentlab.recording.rows import MAX_ROWS, STREAM_SCHEMA, RowMaker, stored_rows
@@ -31,6 +34,9 @@ from agentlab.recording.stream import RowStream, read_whole_rows
 
 MOST_BYTES = 1_900_000_000
 """Of an episode as stored: Arrow's binary columns hold 2 GiB, with which the last row must fit."""
+
+HALF_WRITTEN = re.compile(r"\.(\d+|metadata\.json)\.\w{8}")
+"""Names of files and folders that were to become an episode or the metadata."""
 
 ENDED_BY_ENVIRONMENT = "environment"
 ENDED_BY_MAX_STEPS = "max_steps"
@@ -103,9 +109,11 @@ class RecordingWriter:
             on_error.callback(self._replaced.release)
             if self._replaced.is_kept:
                 self._settle_an_earlier_replacement()
-            self._is_new = not (append and metadata_file(path).exists())
+            self._is_new = not (append and path.exists())
             if self._is_new:
-                _create(path, header, self._replaced, force)
+                self._create(force=force, on_error=on_error)
+            else:
+                read_metadata(path)
             self._lock = WriterLock(path)
             on_error.callback(self._lock.release)
             self._metadata = self._continued_metadata()
@@ -114,9 +122,9 @@ class RecordingWriter:
             self._n_bytes = sum(file.stat().st_size for file in (path / "data").rglob("*"))
             self._inprogress.mkdir(exist_ok=True)
             self._recover()
-            if self.total_episodes:
+            if self.total_episodes and self._replaced.is_kept:
                 self._replaced.drop()
-            self._write_metadata()
+                self.recovered.append(f"{path}: the recording that it replaces is gone for good")
             on_error.pop_all()
 
     def begin(
@@ -156,21 +164,19 @@ class RecordingWriter:
 
         One that replaces another gives it its place back then, and if it has `failed` before a whole episode.
         """
-        try:
-            self._recover()
-            shutil.rmtree(self._inprogress)
-            stays = self._stays(failed=failed)
-            if not stays:
-                shutil.rmtree(self.path.resolve())
-        except BaseException:
-            self._replaced.release()
-            raise
-        finally:
-            self._lock.release()
-        if stays:
-            self._replaced.drop()
-        else:
-            self._replaced.put_back()
+        with ExitStack() as at_last:
+            at_last.callback(self._replaced.release)
+            with ExitStack() as before:
+                before.callback(self._lock.release)
+                self._recover()
+                shutil.rmtree(self._inprogress)
+                stays = self._stays(failed=failed)
+                if not stays:
+                    shutil.rmtree(self._replaced.path)
+            if stays:
+                self._replaced.drop()
+            else:
+                self._replaced.put_back()
 
     def __enter__(self) -> Self:
         return self
@@ -179,7 +185,7 @@ class RecordingWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self.close(failed=isinstance(error, Exception))
+            self.close(failed=error is not None and not isinstance(error, KeyboardInterrupt))
         except (OSError, InputError):
             if error is None:  # else that one tells more, and the next start recovers what could not be now
                 raise
@@ -207,11 +213,20 @@ class RecordingWriter:
         self._replaced.hold()
         if is_recording and read_metadata(self.path)["total_episodes"]:
             self._replaced.drop()
-        elif not any((self.path / "inprogress").glob("*.arrows")):
-            if is_recording:
-                shutil.rmtree(self.path.resolve())
+        elif not any(_has_step(stream) for stream in self._inprogress.glob("*.arrows")):
             self._replaced.put_back()
             self.recovered.append(f"{self.path}: put back the recording that was to be replaced: no step had been made")
+
+    def _create(self, *, force: bool, on_error: ExitStack) -> None:
+        """An empty recording, whole or not at all; what it replaces comes back `on_error`."""
+        if force and self.path.exists():
+            read_metadata(self.path)
+            WriterLock(self.path).release()
+            on_error.callback(self._replaced.put_back)
+            self._replaced.keep()
+        with new_folder(self._replaced.path if self.path.is_symlink() else self.path) as folder:
+            (folder / "data").mkdir()
+            write_json(metadata_file(folder), self.header.to_metadata() | {"total_episodes": 0, "total_steps": 0})
 
     def _continued_metadata(self) -> dict[str, Any]:
         metadata = read_metadata(self.path)
@@ -239,9 +254,13 @@ class RecordingWriter:
         write_json(folder / "metadata.json", metadata)
 
     def _count(self, folder: Path) -> None:
-        self.total_episodes += 1
-        self.total_steps += read_json(folder / "metadata.json")["total_steps"]
-        self._n_bytes += sum(file.stat().st_size for file in folder.iterdir())
+        file = folder / "metadata.json"
+        episode = read_json(file)
+        require_count(episode, "total_steps", MOST, file)
+        n_steps = self.total_steps + episode["total_steps"]
+        n_bytes = self._n_bytes + sum(file.stat().st_size for file in folder.iterdir())
+        # At once, so that an interrupt finds all of it or nothing.
+        self.total_episodes, self.total_steps, self._n_bytes = self.total_episodes + 1, n_steps, n_bytes
 
     def _write_metadata(self) -> None:
         totals = {
@@ -252,13 +271,17 @@ class RecordingWriter:
         write_json(metadata_file(self.path), self._metadata | totals)
 
     def _recover(self) -> None:
-        """Clears half-written files, counts episodes renamed but not counted, and commits left-over streams."""
-        for leftover in (self.path / "data").glob(".*"):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        """Clears half-written files, counts episodes renamed but not counted, and commits left-over streams.
+
+        The totals are written whatever was or was not: an interrupt may have come between counting and writing.
+        """
+        for leftover in (self.path / "data").iterdir():
+            if HALF_WRITTEN.fullmatch(leftover.name):
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         while (folder := episode_folder(self.path, self.total_episodes)).exists():
             self.recovered.append(f"{self.path}: recovered a finished episode as episode {self.total_episodes}")
             self._count(folder)
-            self._write_metadata()
+        self._write_metadata()
         streams = sorted(self._inprogress.glob("*.arrows"), key=os.path.getmtime)
         committed = self._committed_uuids() if streams else set()
         for stream in streams:
@@ -271,8 +294,19 @@ class RecordingWriter:
                 self.recovered.append(f"{self.path}: recovered an interrupted episode as episode {index}")
 
     def _committed_uuids(self) -> set[str]:
-        folders = (episode_folder(self.path, index) for index in range(self.total_episodes))
-        return {read_json(folder / "metadata.json")[OWN_KEY]["uuid"] for folder in folders}
+        return {_uuid(episode_folder(self.path, index) / "metadata.json") for index in range(self.total_episodes)}
+
+
+def _uuid(file: Path) -> str:
+    own = read_json(file).get(OWN_KEY)
+    if not (isinstance(own, dict) and isinstance(own.get("uuid"), str)):
+        raise InputError(f"{file}: field {OWN_KEY!r}: expected an object with a uuid, found {own!r}")
+    return str(own["uuid"])
+
+
+def _has_step(stream: Path) -> bool:
+    found = read_whole_rows(stream)
+    return found is not None and found[0].num_rows > 1
 
 
 @contextmanager
@@ -293,20 +327,3 @@ def _tell_if_full(error: OSError | InputError, path: Path) -> None:
             f"{path}: the disk is full; finished episodes are kept; make room and go on with --append, which "
             "recovers the running one up to its last whole row"
         ) from error
-
-
-def _create(path: Path, header: Header, replaced: Replaced, force: bool) -> None:
-    """An empty recording at `path`, whole or not at all."""
-    replaces = force and path.exists()
-    if replaces:
-        read_metadata(path)
-        WriterLock(path).release()
-        replaced.keep()
-    try:
-        with new_folder(path.resolve() if path.is_symlink() else path) as folder:
-            (folder / "data").mkdir()
-            write_json(metadata_file(folder), header.to_metadata() | {"total_episodes": 0, "total_steps": 0})
-    except BaseException:
-        if replaces:
-            replaced.put_back()
-        raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import random
 import re
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -277,8 +280,12 @@ class TestReplacing:
             assert self.seeds(path) == kept
 
     @pytest.mark.parametrize("next_start", [{"append": True}, {"force": True}])
-    def test_killed_before_any_row_the_next_start_gives_it_back(self, path, next_start):
-        self.killed(RecordingWriter(path, HEADER, force=True))
+    @pytest.mark.parametrize("is_reset", [False, True])
+    def test_killed_before_a_step_the_next_start_gives_it_back(self, path, next_start, is_reset):
+        writer = RecordingWriter(path, HEADER, force=True)
+        if is_reset:
+            run(writer, 0, seed=1)
+        self.killed(writer)
         with RecordingWriter(path, HEADER, **next_start) as writer:
             assert "put back the recording that was to be replaced" in writer.recovered[0]
         assert self.seeds(path) == [7, 8]
@@ -290,13 +297,6 @@ class TestReplacing:
             self.killed(writer)
         with pytest.raises(ZeroDivisionError):
             self.replace_until(ZeroDivisionError, path, steps=2)
-        assert self.seeds(path) == [7, 8]
-
-    def test_killed_before_a_step_an_append_without_one_gives_it_back(self, path):
-        writer = RecordingWriter(path, HEADER, force=True)
-        run(writer, 0, seed=1)
-        self.killed(writer)
-        assert recover(path) == []
         assert self.seeds(path) == [7, 8]
 
     def test_killed_after_a_whole_episode_it_is_gone_for_good(self, path, monkeypatch):
@@ -373,8 +373,24 @@ class TestReplacing:
         writer = RecordingWriter(path, HEADER, force=True)
         run(writer, 3, seed=1)
         self.killed(writer)
-        recover(path)
+        assert "the recording that it replaces is gone for good" in recover(path)[-1]
         assert self.seeds(path) == [1]
+
+    def test_what_cannot_be_deleted_is_in_nobodys_way(self, path, monkeypatch):
+        for seed in (1, 2, 3):
+            with RecordingWriter(path, HEADER, force=True) as writer, monkeypatch.context() as patched:
+                patched.setattr("agentlab.recording.replaced.shutil.rmtree", lambda *_, **__: None)
+                run(writer, 2, seed=seed).commit("max_steps")
+        assert [episode.seed for episode in Recording(path)] == [3]
+        with RecordingWriter(path, HEADER, force=True) as writer:
+            run(writer, 2, seed=4).commit("max_steps")
+        assert self.seeds(path) == [4]
+
+    def test_a_link_to_itself_is_refused(self, tmp_path):
+        (tmp_path / "loop").symlink_to("loop")
+        for how in ({}, {"append": True}, {"force": True}):
+            with pytest.raises(InputError, match="is a link that leads to itself"):
+                RecordingWriter(tmp_path / "loop", HEADER, **how)
 
     def test_a_writer_at_work_keeps_its_place(self, path):
         with RecordingWriter(path, HEADER, force=True) as writer:
@@ -384,6 +400,91 @@ class TestReplacing:
                 RecordingWriter(path, HEADER, append=True)
             run(writer, 2, seed=1).commit("max_steps")
         assert self.seeds(path) == [1]
+
+
+class Interruption:
+    """Raises `KeyboardInterrupt` at a line of the writer, counted from 1."""
+
+    FILES = tuple(f"agentlab/recording/{name}.py" for name in ("writer", "replaced"))
+
+    def __init__(self, at):
+        self._left = at
+
+    def __enter__(self):
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(None)
+
+    @property
+    def came(self):
+        return self._left <= 0
+
+    def _trace(self, frame, event, _):
+        if not frame.f_code.co_filename.endswith(self.FILES):
+            return None
+        if event == "line":
+            self._left -= 1
+            if self._left == 0:
+                raise KeyboardInterrupt
+        return self._trace
+
+
+MOMENTS_OF_WITH = 2
+"""Between the constructor and the block, where no code of the writer can act."""
+
+
+@dataclass
+class Attempt:
+    """Two episodes of seeds 1 and 2 recorded at once, until an interrupt at a line of the writer."""
+
+    done: list[int] = field(default_factory=list)
+    was_interrupted: bool = False
+    was_closing: bool = False
+
+    def run(self, path, how, at):
+        interruption = Interruption(at)
+        with contextlib.suppress(KeyboardInterrupt), interruption, RecordingWriter(path, HEADER, **how) as writer:
+            episodes = [run(writer, 2 + seed, seed=seed) for seed in (1, 2)]
+            for seed, episode in enumerate(episodes, start=1):
+                episode.commit("max_steps")
+                self.done.append(seed)
+            self.was_closing = True
+        self.was_interrupted = interruption.came
+
+
+@pytest.mark.parametrize("how", [{"append": True}, {"force": True}])
+def test_no_interrupt_at_any_line_loses_what_was_finished(how, tmp_path):
+    earlier = record_noise(tmp_path / "earlier", episodes=2).path
+    left_to_the_next_start = 0
+    for at in itertools.count(1):
+        path = tmp_path / str(at) / "rec"
+        shutil.copytree(earlier, path)
+        attempt = Attempt()
+        attempt.run(path, how, at)
+        is_replacing = "force" in how
+        left_to_the_next_start += not (attempt.was_closing or is_whole(path, attempt.done, is_replacing))
+        recover(path)
+        assert is_whole(path, attempt.done, is_replacing), at
+        if not attempt.was_interrupted:
+            break
+    assert at > 100
+    assert left_to_the_next_start <= MOMENTS_OF_WITH
+
+
+def is_whole(path, done, is_replacing):
+    """Whether the earlier episodes are there, or the new ones replaced them, with the totals of what is there."""
+    recording = Recording(path)
+    seeds = {episode.seed for episode in recording}
+    is_earlier = seeds == {7, 8} and not done if is_replacing else seeds >= {7, 8, *done}
+    is_new = is_replacing and seeds >= {1, *done} and not seeds & {7, 8}
+    return (
+        (is_earlier or is_new)
+        and recording.total_steps == sum(episode.n_steps for episode in recording)
+        and len(recording) == len([entry for entry in (path / "data").iterdir() if entry.is_dir()])
+        and [entry.name for entry in path.parent.iterdir()] == ["rec"]
+    )
 
 
 def delete_half(folder, **_):

@@ -220,7 +220,7 @@ def killed_elsewhere(env_id, env_kwargs):
 
 @pytest.mark.parametrize("make", [terminated_elsewhere, killed_elsewhere])
 def test_a_process_that_somebody_ends_is_told(make, copy, capfd):
-    with pytest.raises(InputError, match="a process that replayed an episode was ended from outside"):
+    with pytest.raises(InputError, match="a process ended in the midst of its part of the work"):
         verify(copy, make=make, workers=2)
     assert capfd.readouterr().err == ""
 
