@@ -350,6 +350,9 @@ class TestRecordings:
             ("env_spec", "{"),
             ("agentlab.env_kwargs", 5),
             ("agentlab.observation_space", {"type": "Box"}),
+            ("agentlab.observation_space.low", -1),
+            ("agentlab.observation_space.shape", [0, 32]),
+            ("agentlab.action_space.start", -(10**30)),
             (
                 "agentlab.observation_space",
                 {"type": "Box", "dtype": "uint8", "shape": [10**6, 10**6, 3], "low": 0, "high": 255},
@@ -363,6 +366,7 @@ class TestRecordings:
             ("agentlab.label_schema", []),
             ("agentlab.provenance", None),
             ("agentlab.provenance.versions", "new"),
+            ("agentlab.provenance.versions", {"gymnasium": "\ud800"}),
             ("agentlab", None),
         ],
     )
@@ -388,6 +392,8 @@ class TestRecordings:
         ("field", "value"),
         [
             ("seed", "one"),
+            ("seed", -1),
+            ("seed", 10**20),
             ("total_steps", None),
             ("total_steps", 10**12),
             ("total_steps", -1),
@@ -410,6 +416,26 @@ class TestRecordings:
         refuses(["replay", recording, "--verify"], str(metadata))
         refuses(["replay", recording, "--html", out], str(metadata))
         refuses(["label", recording, "--export", "csv", "--out", out], str(metadata))
+
+    @pytest.mark.parametrize(("field", "value"), [("total_steps", "x"), ("agentlab", 3), ("agentlab", {})])
+    def test_with_a_garbled_episode_where_one_is_recovered(
+        self, field: str, value: Any, refuses: Refuses, recording: Path
+    ):
+        """A running episode was left, and the last one was not counted yet."""
+        for file, changes in (("metadata.json", {"total_episodes": 3}), ("3/metadata.json", {field: value})):
+            metadata = recording / "data" / file
+            metadata.write_text(json.dumps(json.loads(metadata.read_text()) | changes))
+        (recording / "inprogress").mkdir()
+        (recording / "inprogress" / "left.arrows").write_bytes(b"")
+        refuses(["record", SQUARE, "--out", recording, "--append"], str(metadata), f"{field!r}: expected")
+
+    def test_with_endless_brackets(self, refuses: Refuses, recording: Path, out: Path):
+        file = recording / "data" / "0" / "_labels.jsonl"
+        file.write_text("[" * 200_000)
+        refuses(["replay", recording, "--html", out], str(file), "garbled")
+        file = recording / "data" / "metadata.json"
+        file.write_text("[" * 200_000)
+        refuses(["inspect", recording], str(file), "garbled")
 
     @pytest.mark.parametrize("damage", [truncate, Path.unlink])
     @pytest.mark.parametrize("name", ["metadata.json", "part-0.arrow"])
@@ -460,6 +486,12 @@ class TestRecordings:
         faulty = ["record", "games:Test/Faulty-v0", "--out", recording, "--force"]
         refuses(faulty, "reward: expected a finite number, found nan")
         refuses([*faulty, "--n-envs", "2"], "reward: expected a finite number, found nan")
+
+    def test_that_is_none_to_append_to(self, refuses: Refuses, tmp_path: Path):
+        (tmp_path / "file").write_text("mine")
+        (tmp_path / "folder").mkdir()
+        for name in ("file", "folder"):
+            refuses(["record", SQUARE, "--out", tmp_path / name, "--append"], name, "expected a recording")
 
     def test_appended_to_with_another_game(self, refuses: Refuses, recording: Path):
         refuses(["record", "games:Test/Wide-v0", "--out", recording, "--append"], str(recording))

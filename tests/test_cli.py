@@ -59,6 +59,20 @@ def test_output_that_nobody_reads_is_no_error(arguments: list[str], unbuffered: 
     assert (outcome.returncode, outcome.stderr) == (141, "")
 
 
+@pytest.mark.parametrize(("arguments", "code"), [("--version", 0), ("train --help", 0), ("inspect nothing", 2)])
+def test_without_any_output_the_exit_code_tells(arguments: str, code: int):
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m agentlab {arguments} >&-"], capture_output=True, check=False
+    )
+    assert done.returncode == code
+
+
+def test_in_a_folder_that_is_gone(tmp_path: Path):
+    command = f"cd {tmp_path} && rmdir {tmp_path} && {sys.executable} -m agentlab --version"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_version(agentlab: Command):
     assert agentlab("--version").out.startswith("agentlab 0.")
 

@@ -50,16 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     141 means that nobody read its output any more.
     """
     args = list(sys.argv[1:] if arguments is None else arguments)
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    with contextlib.suppress(FileNotFoundError):  # a folder that is gone
-        if (here := str(Path.cwd())) not in sys.path:
-            sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
+    _set_up()
     try:
         with _termination_as_interrupt():
             code = _dispatch(args)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
             return code
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
@@ -72,10 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
 
 
+def _set_up() -> None:
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with contextlib.suppress(FileNotFoundError):  # a folder that is gone
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)  # so that module:Namespace/Name-v0 finds a module in the current folder
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+
+
 def _reader_is_gone() -> bool:
     """Whether nobody reads the output any more, which from then on goes nowhere."""
-    if sys.stdout is None:
-        return False
     output = sys.stdout.fileno()
     pipe = select.poll()
     pipe.register(output, 0)

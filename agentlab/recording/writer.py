@@ -257,6 +257,7 @@ class RecordingWriter:
         file = folder / "metadata.json"
         episode = read_json(file)
         require_count(episode, "total_steps", MOST, file)
+        _uuid(episode, file)
         n_steps = self.total_steps + episode["total_steps"]
         n_bytes = self._n_bytes + sum(file.stat().st_size for file in folder.iterdir())
         # At once, so that an interrupt finds all of it or nothing.
@@ -294,11 +295,12 @@ class RecordingWriter:
                 self.recovered.append(f"{self.path}: recovered an interrupted episode as episode {index}")
 
     def _committed_uuids(self) -> set[str]:
-        return {_uuid(episode_folder(self.path, index) / "metadata.json") for index in range(self.total_episodes)}
+        files = [episode_folder(self.path, index) / "metadata.json" for index in range(self.total_episodes)]
+        return {_uuid(read_json(file), file) for file in files}
 
 
-def _uuid(file: Path) -> str:
-    own = read_json(file).get(OWN_KEY)
+def _uuid(episode: Mapping[str, Any], file: Path) -> str:
+    own = episode.get(OWN_KEY)
     if not (isinstance(own, dict) and isinstance(own.get("uuid"), str)):
         raise InputError(f"{file}: field {OWN_KEY!r}: expected an object with a uuid, found {own!r}")
     return str(own["uuid"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import sys
 import time
 from typing import Any, ClassVar
 
@@ -64,6 +66,8 @@ class Faulty(Chatty):
     def __init__(self, fault: str = "") -> None:
         super().__init__()
         self._fault = fault
+        if fault == "opening" and multiprocessing.parent_process() is not None:
+            raise ZeroDivisionError("there is room for one only")
 
     def step(self, action):
         frame, reward, terminated, truncated, info = super().step(action)
@@ -76,6 +80,8 @@ class Faulty(Chatty):
                 raise ZeroDivisionError("no such number")
             elif self._fault == "exit":
                 os._exit(7)
+            elif self._fault == "quit":
+                sys.exit("game over")
         return frame, reward, terminated, truncated, info
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -10,9 +11,11 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+from command import Outcome, assert_refused
 
 from agentlab.play.copies import open_copies
 from agentlab.recording import Recording
@@ -106,11 +109,35 @@ def test_what_an_environment_should_not_do_is_told_and_the_steps_before_are_kept
     assert Recording(tmp_path / "r")[0].provenance["ended_by"] == "interruption"
 
 
+def test_an_environment_that_ends_python_ends_the_command_with_an_error(agentlab, tmp_path):
+    outcome = agentlab("record", FAULTY, "--out", tmp_path / "r", "--env-kwargs", "fault=quit", "--policy", "random")
+    assert_refused(outcome, "what ran (an environment, a policy) called sys.exit('game over')")
+    assert [episode.n_steps for episode in Recording(tmp_path / "r")] == [2]
+
+
+def test_a_copy_that_cannot_be_opened_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "agentlab", "record", FAULTY, "--out", str(tmp_path / "r")]
+    options = ["--env-kwargs", "fault=opening", "--n-envs", "2"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
+    assert_refused(Outcome(done.returncode, done.stdout, done.stderr), "ended by itself, with exit code 1; why")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_copy_that_hangs_is_ended_too(monkeypatch):
+    monkeypatch.setattr("agentlab.play.copies.WAIT_FOR_END_S", 0.2)
+    copies = open_copies(CHATTY, {}, 2)
+    hanging = multiprocessing.active_children()[0]
+    os.kill(hanging.pid, signal.SIGSTOP)
+    copies.close()
+    assert not hanging.is_alive()
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
         ("error", r"a copy failed \(ZeroDivisionError: no such number\)"),
         ("exit", "the process of copy [01] ended by itself, with exit code 7"),
+        ("quit", "the process of copy [01] ended by itself, with exit code 1"),
     ],
 )
 def test_the_failure_of_a_process_is_one_line_and_the_steps_before_are_kept(fault, message, agentlab, tmp_path):

@@ -454,6 +454,31 @@ class Attempt:
         self.was_interrupted = interruption.came
 
 
+def test_a_running_episode_that_no_longer_says_what_it_is_stays_where_it_is(tmp_path, stream):
+    name, content = stream
+    record_noise(tmp_path / "rec", episodes=1)
+    (tmp_path / "rec" / "inprogress").mkdir()
+    for said in (b"agentlab", b'"uuid"', b'"seed"'):
+        file = tmp_path / "rec" / "inprogress" / name
+        file.write_bytes(content.replace(said, said[:-2] + b"_" + said[-1:], 1))
+        with pytest.raises(InputError, match=r"or a garbled one; .* delete the file to go on without it"):
+            recover(tmp_path / "rec")
+        assert file.exists()
+
+
+def test_files_of_others_in_the_folder_of_the_episodes_stay(tmp_path):
+    path = record_noise(tmp_path / "rec", episodes=1).path
+    others = [path / "data" / name for name in (".gitattributes", ".dvc", ".0.notes")]
+    for other in others:
+        other.touch()
+    left = [path / "data" / name for name in (".1.abcd_123", ".metadata.json.x1y2z3_4")]
+    for file in left:
+        file.touch()
+    recover(path)
+    assert all(other.exists() for other in others)
+    assert not any(file.exists() for file in left)
+
+
 @pytest.mark.parametrize("how", [{"append": True}, {"force": True}])
 def test_no_interrupt_at_any_line_loses_what_was_finished(how, tmp_path):
     earlier = record_noise(tmp_path / "earlier", episodes=2).path
