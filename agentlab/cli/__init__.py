@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _dispatch(args)
             sys.stdout.flush()
             return code
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
+    except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return READER_GONE
         known = _explain(error)
@@ -105,7 +105,13 @@ def _dispatch(args: list[str]) -> int:
         options = command.read(args[1:])
     except SystemExit as shown:  # the help
         return int(shown.code or 0)
-    result: Result = command.execute(options, args[1:])
+    try:
+        result: Result = command.execute(options, args[1:])
+    except SystemExit as exit_:
+        called = f"sys.exit({'' if exit_.code is None else repr(exit_.code)})"
+        raise InputError(
+            f"what ran (an environment, a policy) called {called}, where it may only end its episode"
+        ) from exit_
     result.show(as_json=options.json)
     return result.exit_code
 
@@ -129,9 +135,6 @@ def _explain(error: BaseException) -> tuple[str, int] | None:
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; what was finished is kept", INTERRUPTED
-    if isinstance(error, SystemExit):
-        found = f"sys.exit({error.code!r})" if error.code is not None else "sys.exit()"
-        return f"what ran (an environment, a policy) called {found}, where it may only end its episode", 2
     if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
         return f"{error.filename or 'disk'}: {error.strerror}", InputError.exit_code
     gymnasium: Any = sys.modules.get("gymnasium")

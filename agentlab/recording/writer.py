@@ -20,7 +20,6 @@ from agentlab.errors import InputError
 from agentlab.lock import WriterLock
 from agentlab.recording.frames import Frame
 from agentlab.recording.header import (
-    MOST,
     OWN_KEY,
     Header,
     episode_folder,
@@ -256,7 +255,7 @@ class RecordingWriter:
     def _count(self, folder: Path) -> None:
         file = folder / "metadata.json"
         episode = read_json(file)
-        require_count(episode, "total_steps", MOST, file)
+        require_count(episode, "total_steps", MAX_ROWS, file)
         _uuid(episode, file)
         n_steps = self.total_steps + episode["total_steps"]
         n_bytes = self._n_bytes + sum(file.stat().st_size for file in folder.iterdir())

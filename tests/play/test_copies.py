@@ -113,6 +113,8 @@ def test_an_environment_that_ends_python_ends_the_command_with_an_error(agentlab
     outcome = agentlab("record", FAULTY, "--out", tmp_path / "r", "--env-kwargs", "fault=quit", "--policy", "random")
     assert_refused(outcome, "what ran (an environment, a policy) called sys.exit('game over')")
     assert [episode.n_steps for episode in Recording(tmp_path / "r")] == [2]
+    with pytest.raises(ValueError, match=r"called sys\.exit"):  # not SystemExit, which would end it in silence
+        agentlab("record", FAULTY, "--out", tmp_path / "s", "--env-kwargs", "fault=quit", "--debug")
 
 
 def test_a_copy_that_cannot_be_opened_is_one_line(tmp_path):
