@@ -132,6 +132,8 @@ def read_meta(folder: Path, kind: str, version: int, fields: Mapping[str, type] 
 
     Raises `InputError` unless it is of this kind and format version and has all `fields`, each of its type.
     """
+    if not (folder / META).exists():
+        raise InputError(f"{folder / META}: no such file; expected the folder of a trained {kind}")
     meta = read_json(folder / META)
     if meta.get("kind") != kind:
         raise InputError(f"{folder / META}: field 'kind': expected {kind!r}, found {meta.get('kind')!r}")

@@ -15,6 +15,8 @@ from agentlab.errors import InputError, MissingExtraError
 from agentlab.labels import LabelSchema
 
 ATARI_NAMESPACE = "ALE/"
+MOST_KNOWN = 5
+"""Ids that an error names."""
 
 
 def open_environment(env_id: str, env_kwargs: Mapping[str, Any]) -> gym.Env[Any, Any]:
@@ -124,14 +126,18 @@ def _register_atari() -> bool:
 
 
 def _nearest_id(name: str) -> str:
-    """The registered id whose name is most like that of `name`, where there is a choice in its version or namespace."""
+    """Which registered id is most like `name`, among those of its namespace if there are any; else what to write."""
     _register_atari()
-    _, _, version = _parts(name)
-    likeness = {known: (_parts(known)[2] == version, _parts(known)[0] == _parts(name)[0], known) for known in registry}
-    by_name = {_parts(known)[1]: known for known in sorted(registry, key=likeness.__getitem__)}
-    close = difflib.get_close_matches(_parts(name)[1], by_name, n=1, cutoff=0.6)
+    namespace, word, version = _parts(name)
+    beside = [known for known in registry if _parts(known)[0] == namespace != ""]
+    ids = beside or list(registry)
+    likeness = {known: (_parts(known)[2] == version, _parts(known)[0] == namespace, known) for known in ids}
+    by_name = {_parts(known)[1]: known for known in sorted(likeness, key=likeness.__getitem__)}
+    close = difflib.get_close_matches(word, by_name, n=1, cutoff=0.6)
     if close:
         return f" Did you mean {by_name[close[0]]!r}?"
+    if beside:
+        return f" Known: {', '.join(sorted(beside)[:MOST_KNOWN])}{', ...' if len(beside) > MOST_KNOWN else ''}"
     return " An id of your own module is written  module:Namespace/Name-v0"
 
 

@@ -91,7 +91,9 @@ class TestUnknownNames:
         [
             ("ALE/Pongg-v5", ["environment 'ALE/Pongg-v5'", "Did you mean 'ALE/Pong-v5'?"]),
             ("Pong-v5", ["Did you mean 'ALE/Pong-v5'?"]),
+            ("CartPole-v9", ["Did you mean 'CartPole-v1'?"]),
             ("agentlab/Ketch-v0", ["Did you mean 'agentlab/Catch-v0'?"]),
+            ("games:Test/Nope-v0", ["environment 'games:Test/Nope-v0': not registered", "Known: Test/"]),
             ("agentlab/Catch-v7", ["Did you mean 'agentlab/Catch-v0'?"]),
             ("games:Test/Sqare-v0", ["Did you mean 'Test/Square-v0'?"]),
             ("no_such_module:Test/Square-v0", ["module 'no_such_module' cannot be imported"]),

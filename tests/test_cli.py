@@ -149,7 +149,9 @@ def test_equal_seeds_record_equal_episodes(agentlab: Command, tmp_path: Path):
 
 
 def test_append_adds_episodes(agentlab: Command, catch: Path):
-    assert agentlab("record", "agentlab/Catch-v0", "--out", catch, "--episodes", 1, "--append").code == 0
+    outcome = agentlab("record", "agentlab/Catch-v0", "--out", catch, "--episodes", 1, "--append")
+    assert outcome.code == 0
+    assert "1 more episodes" in outcome.out
     assert len(json.loads(agentlab("replay", catch, "--json").out)["episodes"]) == 5
 
 

@@ -91,15 +91,15 @@ def execute(options: Options, args: Sequence[str]) -> Result:
         "seconds": round(summary.seconds, 3),
         "recovered": summary.recovered,
     }
-    return Result(values, f"{summary.path}: {_text(summary)}")
+    return Result(values, f"{summary.path}: {_text(summary, more=options.append)}")
 
 
 def _config(options: Options) -> RecordConfig:
     return RecordConfig(**{each.name: getattr(options, each.name) for each in fields(RecordConfig)})
 
 
-def _text(summary: Summary) -> str:
+def _text(summary: Summary, *, more: bool) -> str:
     if not summary.returns:
         return "nothing was recorded"
     mean = sum(summary.returns) / len(summary.returns)
-    return f"{summary.episodes} episodes, {summary.steps:,} steps, mean return {mean:.3g}"
+    return f"{summary.episodes} {'more ' if more else ''}episodes, {summary.steps:,} steps, mean return {mean:.3g}"

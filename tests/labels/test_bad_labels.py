@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from boards import HEIGHT, PLAIN, WIDTH, label
-from command import Refuses
+from command import Command, Refuses, assert_refused
 
 from agentlab.recording import Recording
 
@@ -283,6 +283,14 @@ def test_one_format_taken_for_another(refuses: Refuses, blank: Recording, tmp_pa
     refuses(["label", blank.path, "--from", "coco", file], "expected COCO's JSON, an object with images, annotations")
     file.write_text(json.dumps(COCO))
     refuses(["label", blank.path, "--from", "label-studio", file], "expected Label Studio's JSON, a list of tasks")
+
+
+def test_of_a_large_value_the_beginning_is_shown(agentlab: Command, blank: Recording, tmp_path: Path):
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps([TASK] * 10))
+    outcome = agentlab("label", blank.path, "--from", "coco", file)
+    assert_refused(outcome, "found [{'")
+    assert len(outcome.err) < len(str(file)) + 300
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "imagefolder", "coco", "label-studio", "cvat"])

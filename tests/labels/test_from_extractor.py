@@ -89,7 +89,10 @@ def test_what_is_no_extractor_is_refused(
     refuses: Callable[..., None], blank: Recording, square_extractor: FrozenExtractor, tmp_path: Path
 ):
     refuses(["label", blank.path, "--from", "extractor", tmp_path / "none"], str(tmp_path / "none"), "no such file")
-    refuses(["label", blank.path, "--from", "extractor", blank.path], str(blank.path), "no such file")
+    refuses(
+        ["label", blank.path, "--from", "extractor", blank.path],
+        f"{blank.path}/meta.json: no such file; expected the folder of a trained extractor",
+    )
     refuses(["label", blank.path, "--from", "extractor", square_extractor.folder], "expected frames of shape (32, 32)")
 
 

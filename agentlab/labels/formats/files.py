@@ -12,6 +12,8 @@ from agentlab.errors import InputError
 
 MOST_BYTES = 2**30
 """Of a file, which is read into memory; /dev/zero has more."""
+MOST_SHOWN = 120
+"""Characters of a value in a message."""
 ZIP = b"PK\x03\x04"
 WORDS = {str: "text", int: "a whole number", float: "a finite number", list: "a list", dict: "an object"}
 
@@ -85,5 +87,6 @@ def size_of(row: Any, where: str) -> tuple[int, int] | None:
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it, long ones shortened."""
-    return reprlib.repr(value)
+    """A value as a message shows it, long and deep ones shortened."""
+    text = reprlib.repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
