@@ -84,6 +84,7 @@ def test_the_files_that_are_spoilt_below_are_good(agentlab: Any, blank: Recordin
         ("images.0.file_name", "board__ep000002__f000003.png", ["images[0]", "an episode from 0 to 1, found 2"]),
         ("images.0.file_name", "board__ep000001__f000006.png", ["images[0]", "a frame of episode 1 from 0 to 5"]),
         ("images.0.file_name", f"../{NAME}", ["images[0]", "within the folder of images", "'../board"]),
+        ("images.0.file_name", f"..\\{NAME}", ["images[0]", "within the folder of images"]),
         ("images.0.file_name", f"/{NAME}", ["images[0]", "within the folder of images"]),
         ("images.0.file_name", f"C:\\\\{NAME}", ["images[0]", "within the folder of images"]),
         ("images.0.file_name", 5, ["images[0], field 'file_name': expected text, found 5"]),
@@ -164,6 +165,7 @@ LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
         (cvat(f"{IMAGE}{BOX}</image>")[:-40], ["expected XML, found a truncated or garbled file"]),
         (cvat(f"{IMAGE}{BOX}</image>", version="1.0"), ["version 1.1, found annotations 1.0"]),
         (cvat('<track id="0" label="ball"/>'), ["found tracks"]),
+        ("<labels><version>1.1</version></labels>", ["version 1.1, found labels 1.1"]),
         ("<html><body/></html>", ["expected CVAT's annotations, version 1.1, found html None"]),
         (cvat(f"{IMAGE}{BOX}{BOX}</image>"), ["image[0], box[1]", "one box of 'ball'"]),
         (cvat(f"{IMAGE.replace('48', '99999999')}{BOX}</image>"), ["image[0]", "found one of 99999999 x 40"]),
@@ -232,6 +234,9 @@ def test_csv_with_other_fields(refuses: Refuses, blank: Recording, tmp_path: Pat
     ("line", "parts"),
     [
         ('{"episode": 1, "frame": 3, "label": "score", "value": 3}', ["line 2: label 'score'", "found 3"]),
+        ('{"episode": 1, "frame": 3, "label": "score", "value": -1}', ["line 2: label 'score'", "found -1"]),
+        ('{"episode": 1, "frame": 3, "label": "paused", "value": 3}', ["line 2: label 'paused'", "found 3"]),
+        ('{"episode": 1, "frame": 3, "label": "paused", "value": "off"}', ["line 2: label 'paused'", "found 'off'"]),
         ('{"episode": 1, "frame": 3, "label": "score", "value": NaN}', ["line 2: label 'score'", "found nan"]),
         ('{"episode": 1, "frame": 3, "label": "score", "value": [1]}', ["line 2: label 'score'", "found [1]"]),
         ('{"episode": 1, "frame": 3.5, "label": "score", "value": 0}', ["line 2, field 'frame'", "found 3.5"]),
@@ -280,6 +285,8 @@ def test_files_without_end(format: str, refuses: Refuses, blank: Recording, monk
 def test_one_format_taken_for_another(refuses: Refuses, blank: Recording, tmp_path: Path):
     file = tmp_path / "file.json"
     file.write_text(json.dumps([TASK]))
+    refuses(["label", blank.path, "--from", "coco", file], "expected COCO's JSON, an object with images, annotations")
+    file.write_text(json.dumps({"images": [], "annotations": []}))
     refuses(["label", blank.path, "--from", "coco", file], "expected COCO's JSON, an object with images, annotations")
     file.write_text(json.dumps(COCO))
     refuses(["label", blank.path, "--from", "label-studio", file], "expected Label Studio's JSON, a list of tasks")

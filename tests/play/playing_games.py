@@ -74,6 +74,8 @@ class Faulty(Chatty):
         if self._t == 3:
             if self._fault == "shape":
                 frame = frame[:1]
+            elif self._fault == "dtype":
+                frame = frame.astype(np.float32)
             elif self._fault == "reward":
                 reward = float("nan")
             elif self._fault == "error":

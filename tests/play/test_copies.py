@@ -94,6 +94,7 @@ def test_no_episode_is_begun_after_enough_steps(agentlab, tmp_path):
     ("fault", "message"),
     [
         ("shape", "frame: expected uint8 (32, 36), found uint8 (1, 36)"),
+        ("dtype", "frame: expected uint8 (32, 36), found float32 (32, 36)"),
         ("reward", "reward: expected a finite number, found nan"),
     ],
 )

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from recording_games import CATCH, Noise, record_game, record_noise
 
 from agentlab.errors import InputError
-from agentlab.recording import Instead, RandomPolicy, Recording, WanderingPolicy, record
+from agentlab.recording import Instead, RandomPolicy, Recording, RecordingWriter, WanderingPolicy, describe, record
 
 
 class Interrupted:
@@ -162,6 +162,7 @@ def test_an_action_space_that_cannot_be_stored_is_refused(tmp_path):
     ("change", "message"),
     [
         ({"frame": np.zeros((3, 5), np.uint8)}, "frame: expected"),
+        ({"frame": np.zeros((6, 5), np.float32)}, "frame: expected uint8 .* found float32"),
         ({"frame": [[0] * 5] * 6}, "frame: expected uint8 .* found list"),
         ({"reward": float("nan")}, "reward: expected a finite number"),
         ({"reward": None}, "reward: expected a finite number, found None"),
@@ -197,6 +198,17 @@ def test_an_action_outside_the_space_is_refused_before_it_is_taken(tmp_path):
     with pytest.raises(InputError, match=r"seed 0, step 2: action: expected one in Discrete\(3\), found 17"):
         record(Careful(), tmp_path / "rec", Wrong(0), episodes=1, env_id="test/Noise-v0")
     assert Recording(tmp_path / "rec")[0].n_steps == 2
+
+
+def test_a_writer_refuses_an_action_outside_the_space(tmp_path):
+    env = Noise()
+    with RecordingWriter(tmp_path / "rec", describe(env, "test/Noise-v0", {}, {})) as writer:
+        episode = writer.begin(0, None, *env.reset(seed=0), {})
+        with pytest.raises(InputError, match=r"step 0: action: expected one in Discrete\(3\), found 17"):
+            episode.step(17, *env.step(1))
+        episode.step(1, *env.step(1))
+        episode.commit()
+    assert Recording(tmp_path / "rec")[0].actions.tolist() == [1]
 
 
 class Script:
