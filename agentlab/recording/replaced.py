@@ -11,12 +11,20 @@ from agentlab.errors import InputError
 from agentlab.lock import WriterLock
 
 
+def hint_of_replaced(path: Path) -> str:
+    """What to tell where a recording is missing or empty, if an earlier one is kept beside it; else nothing."""
+    aside = _aside(resolved(path))
+    if not aside.exists():
+        return ""
+    return f"the earlier one is kept in {aside}, and the next agentlab record to {path} puts it back or replaces it"
+
+
 class Replaced:
     """The folder of the earlier recording, hidden beside the new one; locked while a writer may put it back."""
 
     def __init__(self, path: Path) -> None:
         self.path = resolved(path)
-        self._aside = self.path.with_name(f".{self.path.name}.replaced")
+        self._aside = _aside(self.path)
         self._lock: WriterLock | None = None
 
     @property
@@ -61,6 +69,10 @@ class Replaced:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def _aside(path: Path) -> Path:
+    return path.parent / f".{path.name}.replaced"
 
 
 def resolved(path: Path) -> Path:

@@ -50,9 +50,9 @@ def verify(
 
     Also compares every file with its checksum, and every image with its hash where that does not hold. Episodes follow
     one another in one environment, as when they were recorded; one that differs is replayed again in a new environment
-    before it is told. `workers` processes replay as many episodes at once, each in an environment of its own; the
-    difference told is the first in the recording's order, whoever finds it. `make` is then to be a function of a
-    module.
+    before it is told. `workers` processes replay as many episodes at once, each in an environment of its own, up to
+    the first that differs: one process goes on from there, after the episodes before it, so that the verdict does not
+    depend on what an environment carries over. `make` is then to be a function of a module.
 
     Raises `InputError` for an empty recording, unreadable files and an environment that cannot be made.
     """
@@ -102,11 +102,13 @@ def make_env(recording: Recording, make: Make = open_environment) -> gym.Env[Any
         raise InputError(f"{recording.path}: its environment cannot be made: {error}") from error
 
 
-def _in_turn(recording: Recording, make: Make, on_step: OnStep) -> Comparing:
+def _in_turn(recording: Recording, make: Make, on_step: OnStep, since: int = 0) -> Comparing:
     n_steps = 0
     with make_env(recording, make) as env:
         for episode in recording:
-            yield _compared(episode, env, make, _progress(on_step, episode.index, n_steps))
+            compared = _compared(episode, env, make, _progress(on_step, episode.index, n_steps))
+            if episode.index >= since:
+                yield compared
             n_steps += episode.n_steps
 
 
@@ -115,9 +117,14 @@ def _at_once(recording: Recording, make: Make, on_step: OnStep, workers: int) ->
     compare = partial(_compared_elsewhere, recording.path, make)
     with processes(min(workers, len(recording))) as pool:
         for index, compared in enumerate(pool.map(compare, range(len(recording)))):
+            if compared[0] is not None:
+                break
             n_steps += compared[1]
             on_step(index + 1, n_steps)
             yield compared
+        else:
+            return
+    yield from _in_turn(recording, make, on_step, since=index)
 
 
 def _compared(episode: Episode, env: gym.Env[Any, Any], make: Make, on_frame: OnFrame) -> Compared:

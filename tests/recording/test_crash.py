@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import assert_refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recording_games import CATCH, Noise, record_noise
@@ -289,6 +291,16 @@ class TestReplacing:
         with RecordingWriter(path, HEADER, **next_start) as writer:
             assert "put back the recording that was to be replaced" in writer.recovered[0]
         assert self.seeds(path) == [7, 8]
+
+    def test_killed_before_a_step_what_is_kept_is_told(self, path, agentlab):
+        assert "replacing" not in agentlab("inspect", path).out
+        self.killed(RecordingWriter(path, HEADER, force=True))
+        where = f"the earlier one is kept in {path.with_name('.rec.replaced')}, and the next agentlab record to {path}"
+        assert where in json.loads(agentlab("inspect", path, "--json").out)["replacing"]
+        assert_refused(agentlab("replay", path, "--verify"), "at least 1 episode, found 0", where)
+        shutil.rmtree(path)
+        assert_refused(agentlab("inspect", path), "no such file or folder", where)
+        assert_refused(agentlab("replay", path, "--verify"), "expected a recording", where)
 
     def test_killed_or_failed_again_and_again_it_is_still_given_back(self, path):
         for _ in range(2):

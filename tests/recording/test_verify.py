@@ -142,11 +142,23 @@ class Strict(Noise):
         return super().reset(seed=seed, options=options)
 
 
-@pytest.mark.parametrize("kind", [Lingering, Strict])
-def test_episodes_follow_one_another_as_when_they_were_recorded(tmp_path, kind):
-    env = kind()
+def make_lingering(env_id, env_kwargs):  # noqa: ARG001
+    return Lingering()
+
+
+def make_strict(env_id, env_kwargs):  # noqa: ARG001
+    return Strict()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("make", [make_lingering, make_strict])
+def test_episodes_follow_one_another_as_when_they_were_recorded(tmp_path, make, workers):
+    env = make("test/Noise-v0", {})
     record(env, tmp_path / "rec", RandomPolicy(env.action_space), episodes=3, env_id="test/Noise-v0")
-    assert verify(Recording(tmp_path / "rec"), make=lambda env_id, env_kwargs: kind()).difference is None  # noqa: ARG005
+    recording = Recording(tmp_path / "rec")
+    verification = verify(recording, make=make, workers=workers)
+    assert verification.difference is None
+    assert (verification.episodes, verification.steps) == (3, recording.total_steps)
 
 
 def test_an_episode_that_happens_again_in_a_new_environment_alone_is_equal(tmp_path):
