@@ -112,12 +112,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_file(path, json.dumps(content, indent=1) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; `InputError` when it is missing, unreadable or no object."""
+def read_json(path: Path, hint: str = "") -> dict[str, Any]:
+    """The JSON object in `path`; `InputError` when it is missing (told with `hint`), unreadable or no object."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
+        raise InputError(f"{path}: no such file" + (f"; {hint}" if hint else "")) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -132,9 +132,7 @@ def read_meta(folder: Path, kind: str, version: int, fields: Mapping[str, type] 
 
     Raises `InputError` unless it is of this kind and format version and has all `fields`, each of its type.
     """
-    if not (folder / META).exists():
-        raise InputError(f"{folder / META}: no such file; expected the folder of a trained {kind}")
-    meta = read_json(folder / META)
+    meta = read_json(folder / META, hint=f"expected the folder of a trained {kind}")
     if meta.get("kind") != kind:
         raise InputError(f"{folder / META}: field 'kind': expected {kind!r}, found {meta.get('kind')!r}")
     if meta.get("format_version") != version:

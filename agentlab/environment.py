@@ -130,9 +130,8 @@ def _nearest_id(name: str) -> str:
     _register_atari()
     namespace, word, version = _parts(name)
     beside = [known for known in registry if _parts(known)[0] == namespace != ""]
-    ids = beside or list(registry)
-    likeness = {known: (_parts(known)[2] == version, _parts(known)[0] == namespace, known) for known in ids}
-    by_name = {_parts(known)[1]: known for known in sorted(likeness, key=likeness.__getitem__)}
+    likeness = {known: (_parts(known)[2] == version, _parts(known)[0] == namespace, known) for known in registry}
+    by_name = {_parts(known)[1]: known for known in sorted(beside or registry, key=likeness.__getitem__)}
     close = difflib.get_close_matches(word, by_name, n=1, cutoff=0.6)
     if close:
         return f" Did you mean {by_name[close[0]]!r}?"

@@ -44,9 +44,9 @@ def describe(path: Path) -> dict[str, Any]:
     anything else, and for an artefact that is garbled.
     """
     if not path.exists():
-        from agentlab.recording.replaced import hint_of_replaced
+        from agentlab.recording.replaced import Replaced
 
-        hint = hint_of_replaced(path)
+        hint = Replaced(path).hint
         raise InputError(f"{path}: no such file or folder" + (f"; {hint}" if hint else ""))
     describer = _describer(path)
     try:
@@ -91,7 +91,7 @@ def looks_like_recording(path: Path) -> bool:
 
 def _recording(path: Path) -> dict[str, Any]:
     from agentlab.recording import Recording
-    from agentlab.recording.replaced import hint_of_replaced
+    from agentlab.recording.replaced import Replaced
 
     recording = Recording(path)
     ended = Counter(episode.provenance.get("ended_by", "environment") for episode in recording)
@@ -101,7 +101,7 @@ def _recording(path: Path) -> dict[str, Any]:
         "env_kwargs": recording.env_kwargs,
         "episodes": len(recording),
         "unfinished_episodes": len(list((path / "inprogress").glob("*.arrows"))) or None,
-        "replacing": hint_of_replaced(path) or None,
+        "replacing": Replaced(path).hint or None,
         "steps": recording.total_steps,
         "returns": _returns(recording),
         "frame_shape": list(recording.frame_shape),

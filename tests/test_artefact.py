@@ -223,3 +223,9 @@ class TestMeta:
         (tmp_path / artefact.META).write_text(json.dumps(meta))
         with pytest.raises(InputError, match=re.escape(f"{tmp_path / artefact.META}: {said}")):
             read_meta(tmp_path, "head", 1)
+
+    def test_that_is_missing_or_cannot_be_looked_for_is_refused(self, tmp_path: Path):
+        with pytest.raises(InputError, match="no such file; expected the folder of a trained head"):
+            read_meta(tmp_path, "head", 1)
+        with pytest.raises(InputError, match="cannot be read"):
+            read_meta(tmp_path / ("long" * 100), "head", 1)

@@ -18,7 +18,7 @@ from gymnasium import spaces
 from agentlab.artefact import read_json
 from agentlab.errors import InputError
 from agentlab.labels import LabelSchema
-from agentlab.recording.replaced import hint_of_replaced
+from agentlab.recording.replaced import Replaced
 from agentlab.recording.spaces import require_image_space, stores_png, to_minari_json
 from agentlab.spaces import from_plain, to_plain
 
@@ -147,7 +147,7 @@ def read_metadata(recording: Path) -> dict[str, Any]:
         raise InputError(
             f"{recording}: expected a recording (a folder with data/metadata.json), found "
             f"{'none in it' if recording.exists() else 'nothing'}; "
-            + (hint_of_replaced(recording) or f"make one with  agentlab record ENV --out {recording}")
+            + (Replaced(recording).hint or f"make one with  agentlab record ENV --out {recording}")
         )
     metadata = read_json(file)
     for name in ("total_episodes", "total_steps"):

@@ -27,7 +27,7 @@ from agentlab.recording.header import (
     read_metadata,
     require_count,
 )
-from agentlab.recording.replaced import hint_of_replaced
+from agentlab.recording.replaced import Replaced
 from agentlab.recording.rows import MAX_ROWS, row_schema
 from agentlab.recording.speed import steps_per_second
 
@@ -155,7 +155,7 @@ class Recording(Sequence[Episode]):
         if len(self) < at_least:
             raise InputError(
                 f"{self.path}: expected at least {at_least} episode{'s' * (at_least > 1)}, found {len(self)}; "
-                + (hint_of_replaced(self.path) or f"record more with  agentlab record {self.env_id} --out REC")
+                + (Replaced(self.path).hint or f"record more with  agentlab record {self.env_id} --out REC")
             )
 
     def require_labels(self) -> LabelSchema:

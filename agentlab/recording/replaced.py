@@ -11,25 +11,27 @@ from agentlab.errors import InputError
 from agentlab.lock import WriterLock
 
 
-def hint_of_replaced(path: Path) -> str:
-    """What to tell where a recording is missing or empty, if an earlier one is kept beside it; else nothing."""
-    aside = _aside(resolved(path))
-    if not aside.exists():
-        return ""
-    return f"the earlier one is kept in {aside}, and the next agentlab record to {path} puts it back or replaces it"
-
-
 class Replaced:
     """The folder of the earlier recording, hidden beside the new one; locked while a writer may put it back."""
 
     def __init__(self, path: Path) -> None:
         self.path = resolved(path)
-        self._aside = _aside(self.path)
+        self._aside = self.path.parent / f".{self.path.name}.replaced"
         self._lock: WriterLock | None = None
 
     @property
     def is_kept(self) -> bool:
         return self._aside.exists()
+
+    @property
+    def hint(self) -> str:
+        """What to tell of a new recording that is missing or empty; nothing where no earlier one is kept."""
+        if not self.is_kept:
+            return ""
+        return (
+            f"the earlier one is kept in {self._aside}, and the next agentlab record to {self.path} puts it back or "
+            "replaces it"
+        )
 
     def hold(self) -> None:
         """Locks what is kept; `InputError` when another writer may put it back."""
@@ -69,10 +71,6 @@ class Replaced:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-
-def _aside(path: Path) -> Path:
-    return path.parent / f".{path.name}.replaced"
 
 
 def resolved(path: Path) -> Path:

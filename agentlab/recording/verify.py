@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -102,13 +103,11 @@ def make_env(recording: Recording, make: Make = open_environment) -> gym.Env[Any
         raise InputError(f"{recording.path}: its environment cannot be made: {error}") from error
 
 
-def _in_turn(recording: Recording, make: Make, on_step: OnStep, since: int = 0) -> Comparing:
+def _in_turn(recording: Recording, make: Make, on_step: OnStep) -> Comparing:
     n_steps = 0
     with make_env(recording, make) as env:
         for episode in recording:
-            compared = _compared(episode, env, make, _progress(on_step, episode.index, n_steps))
-            if episode.index >= since:
-                yield compared
+            yield _compared(episode, env, make, _progress(on_step, episode.index, n_steps))
             n_steps += episode.n_steps
 
 
@@ -124,7 +123,8 @@ def _at_once(recording: Recording, make: Make, on_step: OnStep, workers: int) ->
             yield compared
         else:
             return
-    yield from _in_turn(recording, make, on_step, since=index)
+    with closing(_in_turn(recording, make, on_step)) as in_turn:
+        yield from islice(in_turn, index, None)
 
 
 def _compared(episode: Episode, env: gym.Env[Any, Any], make: Make, on_frame: OnFrame) -> Compared:
